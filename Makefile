@@ -1,0 +1,80 @@
+# `make` alone lists the targets. A target's help is the text after its two hashes.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := jax,tfp,book,dev
+INSTALLED := $(VENV)/.installed
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-kernel-startup-timeout=120
+WORKERS ?= 2
+
+# TensorFlow's start-up notes and progress bars would end up in the cells' outputs.
+export TF_CPP_MIN_LOG_LEVEL := 3
+export TQDM_DISABLE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list the targets
+	@echo "make <target>, where <target> is one of"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo "Everything is installed into $(VENV) on the first call."
+
+.PHONY: book
+book: $(INSTALLED) ## build the book, with every chapter executed, into _build/html
+	$(BIN)/python -m book.machinery.cache
+	$(BIN)/jupyter-book build . -n -W --keep-going
+	$(BIN)/python -m book.machinery.pages
+	@echo "The book is in _build/html/index.html"
+
+.PHONY: test
+test: $(INSTALLED) ## run unit tests, statements and doctests, then every chapter's notebook
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) $$($(BIN)/python -m book.machinery.notebooks --list)
+
+.PHONY: lint
+lint: $(INSTALLED) ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: notebooks
+notebooks: $(INSTALLED) ## write each chapter's plain notebook beside its source
+	$(BIN)/python -m book.machinery.notebooks
+
+.PHONY: page
+page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realnvp
+	@test -n "$(PAGE)" || { echo "say which: make page PAGE=book/experiments/realnvp"; exit 2; }
+	@mkdir -p _build/page
+	@printf 'format: jb-book\nroot: book/intro\nchapters:\n- file: %s\n- file: book/appendix/bibliography\n' "$(PAGE)" > _build/page/_toc.yml
+	$(BIN)/python -m book.machinery.cache --output _build/page/_build
+	$(BIN)/jupyter-book build . --toc _build/page/_toc.yml --path-output _build/page --keep-going
+	@echo "The page is in _build/page/_build/html/$(PAGE).html"
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file
+	$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: ## resolve the dependencies anew in an empty environment and write constraints.txt
+	rm -rf _build/lock && $(PYTHON) -m venv _build/lock
+	_build/lock/bin/pip install --quiet --upgrade pip
+	_build/lock/bin/pip install --quiet -e '.[$(EXTRAS)]'
+	{ echo "# Written by 'make lock': the versions that the tests ran with."; \
+	  _build/lock/bin/pip freeze --exclude-editable; } > constraints.txt
+	rm -rf _build/lock
+
+.PHONY: clean
+clean: ## remove what was built; .venv stays
+	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache
+	find lrmf tests book -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
