@@ -1,0 +1,23 @@
+"""Pairs of datasets to align: toy distributions in the plane, and handwritten digits.
+
+Importing this package loads NumPy and nothing heavier. Digits are looked for in the folder that
+``LRMF_DATA_DIR`` names, then in the cache, and then downloaded (see :mod:`lrmf.data.fetch`).
+"""
+
+from lrmf.data.containers import Digits, Pair
+from lrmf.data.digits import FallbackWarning, digits_pair, mnist, usps
+from lrmf.data.fetch import DataUnavailableError, cache_dir
+from lrmf.data.toy import blobs, moons
+
+__all__ = [
+    "blobs",
+    "moons",
+    "usps",
+    "mnist",
+    "digits_pair",
+    "Pair",
+    "Digits",
+    "FallbackWarning",
+    "DataUnavailableError",
+    "cache_dir",
+]

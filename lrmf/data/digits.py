@@ -1,0 +1,272 @@
+"""Handwritten digits: USPS, MNIST, and the pair of them."""
+
+import warnings
+
+import numpy as np
+
+from lrmf.data.containers import Digits, Pair
+from lrmf.data.fetch import DataFile, DataUnavailableError, load
+from lrmf.data.formats import read_idx_images, read_idx_labels, read_usps
+from lrmf.data.images import resize, slant, thicken
+
+__all__ = ["FallbackWarning", "digits_pair", "mnist", "usps"]
+
+USPS_FILES = {
+    "train": DataFile(
+        dataset="usps",
+        name="zip.train.gz",
+        archive="usps.npz",
+        arrays=("x_train", "y_train"),
+        sha256=(
+            "2f7c143ae36230217969192bdf6cf789ab7d6b192094d8469106db85e5f32496",
+            "ee5027fd47b76715ac18ca27e72fa1332bde98e0b8ce593b503bb2bdb6c03da0",
+        ),
+        read=read_usps,
+    ),
+    "test": DataFile(
+        dataset="usps",
+        name="zip.test.gz",
+        archive="usps.npz",
+        arrays=("x_test", "y_test"),
+        sha256=(
+            "0d676bfeece8e58939a4cf88aa0de0b720c60556b6ab1d02e37e9c1ca07b758b",
+            "0b8b792b8ca1c5c704fd9d5bbd1b261623a359e6c8c65b23db428257beea7800",
+        ),
+        read=read_usps,
+    ),
+}
+
+MNIST_FILES = {
+    "train": (
+        DataFile(
+            dataset="mnist",
+            name="train-images-idx3-ubyte.gz",
+            arrays=("x_train",),
+            md5="f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            read=read_idx_images,
+        ),
+        DataFile(
+            dataset="mnist",
+            name="train-labels-idx1-ubyte.gz",
+            arrays=("y_train",),
+            md5="d53e105ee54ea40749a09fcbcd1e9432",
+            read=read_idx_labels,
+        ),
+    ),
+    "test": (
+        DataFile(
+            dataset="mnist",
+            name="t10k-images-idx3-ubyte.gz",
+            archive="mnist_t10k.npz",
+            arrays=("x_test",),
+            sha256=("6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",),
+            read=read_idx_images,
+        ),
+        DataFile(
+            dataset="mnist",
+            name="t10k-labels-idx1-ubyte.gz",
+            archive="mnist_t10k.npz",
+            arrays=("y_test",),
+            sha256=("ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",),
+            read=read_idx_labels,
+        ),
+    ),
+}
+
+
+class FallbackWarning(UserWarning):
+    """Other data stand in for those asked for, which could not be had."""
+
+
+def usps(*, split: str = "train") -> Digits:
+    """Load the USPS digits: 16 × 16 pixels, 7,291 for training and 2,007 for testing.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+
+    Returns
+    -------
+    Digits
+        ``images`` of shape (n, 16, 16), float32 in [0, 1], and ``labels``.
+
+    Raises
+    ------
+    DataUnavailableError
+        If the data are not in ``LRMF_DATA_DIR`` (``usps.npz``, or ``zip.train.gz`` and
+        ``zip.test.gz``), not in the cache, and cannot be downloaded.
+    ValueError
+        If ``split`` is unknown, or a file or a download is damaged.
+
+    Notes
+    -----
+    The data of *The Elements of Statistical Learning* (Hastie, Tibshirani and Friedman).
+    """
+    _check_split(split)
+    images, labels = load(USPS_FILES[split])
+    return _digits(images, labels, name="usps", split=split)
+
+
+def mnist(*, split: str = "train") -> Digits:
+    """Load the MNIST digits: 28 × 28 pixels, 60,000 for training and 10,000 for testing.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+        The official split. Each is two files, loaded when asked for: the test images can be had
+        without the training images.
+
+    Returns
+    -------
+    Digits
+        ``images`` of shape (n, 28, 28), float32 in [0, 1], and ``labels``.
+
+    Raises
+    ------
+    DataUnavailableError
+        If the data are not in ``LRMF_DATA_DIR`` (``mnist_t10k.npz`` for the test images, or the
+        official ``*-ubyte.gz``), not in the cache, and cannot be downloaded.
+    ValueError
+        If ``split`` is unknown, or a file or a download is damaged.
+
+    Notes
+    -----
+    The data of LeCun, Cortes and Burges.
+    """
+    _check_split(split)
+    image_file, label_file = MNIST_FILES[split]
+    (images,), (labels,) = load(image_file), load(label_file)
+    return _digits(images, labels, name="mnist", split=split)
+
+
+def digits_pair(
+    *, split: str = "train", size: int = 16, mnist_split: str = "t10k", fallback: bool = True
+) -> Pair:
+    """Load USPS as the source and MNIST as the target, resized to one size.
+
+    MNIST keeps its margin, so its digits are smaller on the square than those of USPS: that is
+    part of the shift between the two.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+        Which part of both.
+    size : int
+        Height and width of the images; 16 leaves USPS as it is (see
+        :func:`lrmf.data.images.resize`).
+    mnist_split : {"t10k", "official"}
+        Where MNIST's two parts come from. ``"t10k"`` divides the 10,000 test images, and never
+        looks for the training images: a small download, and the same pair on every machine. Every
+        fifth image of each digit is for testing, which makes 8,004 and 1,996 images (a writer may
+        be in both). ``"official"`` takes MNIST's own 60,000 and 10,000.
+    fallback : bool
+        Where the data cannot be had, use scikit-learn's bundled 8 × 8 digits with a
+        ``FallbackWarning``: half of them as they are, the other half slanted and with thicker
+        strokes. With False, raise instead.
+
+    Returns
+    -------
+    Pair
+        ``source`` and ``target`` of shape (n, size, size), float32 in [0, 1], and both labels.
+        ``name`` is ``"usps-mnist"``, or ``"sklearn-digits"`` where ``fallback`` is True.
+
+    Raises
+    ------
+    DataUnavailableError
+        If ``fallback`` is False and the data cannot be had.
+    ValueError
+        If an argument is out of range, or a file or a download is damaged.
+    TypeError
+        If ``size`` is not an integer.
+    """
+    _check_split(split)
+    if isinstance(size, bool) or not isinstance(size, int | np.integer):
+        raise TypeError(f"size must be an integer, got {size!r}")
+    if size < 4:
+        raise ValueError(f"size must be at least 4 pixels for a digit to be seen, got {size}")
+    if mnist_split not in ("t10k", "official"):
+        raise ValueError(f"mnist_split must be 't10k' or 'official', got {mnist_split!r}")
+    try:
+        source = usps(split=split)
+        target = mnist(split=split) if mnist_split == "official" else _part_of_t10k(split)
+    except DataUnavailableError as error:
+        if not fallback:
+            raise
+        warnings.warn(
+            "scikit-learn's 8 x 8 digits and a thickened, slanted half of them stand in for USPS "
+            f"and MNIST: {error}",
+            FallbackWarning,
+            stacklevel=2,
+        )
+        source, target = _bundled_digits(split)
+    return Pair(
+        source=resize(source.images, size=size),
+        target=resize(target.images, size=size),
+        source_labels=source.labels,
+        target_labels=target.labels,
+        name="usps-mnist" if source.name == "usps" else source.name,
+        fallback=source.name != "usps",
+    )
+
+
+def _part_of_t10k(split: str) -> Digits:
+    digits = mnist(split="test")
+    return _select(digits, _held_out(digits.labels) == (split == "test"), split=split)
+
+
+def _bundled_digits(split: str) -> tuple[Digits, Digits]:
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    digits = Digits(
+        images=resize((bundle.images / 16).astype(np.float32), size=16),
+        labels=bundle.target.astype(np.int64),
+        name="sklearn-digits",
+        split="all",
+    )
+    # Different images in the two domains, as with USPS and MNIST: a copy would make them pairs.
+    rank = _rank_in_class(digits.labels)
+    in_split = (rank // 2 % 5 == 4) == (split == "test")
+    source = _select(digits, in_split & (rank % 2 == 0), split=split)
+    target = _select(digits, in_split & (rank % 2 == 1), split=split)
+    changed = slant(thicken(target.images), slope=0.25)
+    return source, Digits(
+        images=changed, labels=target.labels, name=target.name, split=target.split
+    )
+
+
+def _digits(images: np.ndarray, labels: np.ndarray, *, name: str, split: str) -> Digits:
+    return Digits(
+        images=images.astype(np.float32) / np.float32(255),
+        labels=labels.astype(np.int64),
+        name=name,
+        split=split,
+    )
+
+
+def _select(digits: Digits, mask: np.ndarray, *, split: str) -> Digits:
+    return Digits(
+        images=digits.images[mask], labels=digits.labels[mask], name=digits.name, split=split
+    )
+
+
+def _held_out(labels: np.ndarray) -> np.ndarray:
+    return _rank_in_class(labels) % 5 == 4
+
+
+def _rank_in_class(labels: np.ndarray) -> np.ndarray:
+    """Count how many earlier samples share each sample's label.
+
+    Ranks within a class, unlike positions in the file, split every class alike: scikit-learn's
+    digits come in the order 0, 1, 2, ..., 9, and every second one would be an even digit.
+    """
+    rank = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        rank[members] = np.arange(len(members))
+    return rank
+
+
+def _check_split(split: str) -> None:
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")

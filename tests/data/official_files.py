@@ -1,0 +1,40 @@
+"""Files as the official servers have them, written from arrays, and where to download them from."""
+
+import gzip
+import hashlib
+
+import numpy as np
+import pytest
+
+from lrmf.data import fetch
+
+DEAD_URL = "http://127.0.0.1:9/"  # the discard port: nothing listens
+
+
+def point_downloads_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for dataset in fetch.BASE_URLS:
+        monkeypatch.setitem(fetch.BASE_URLS, dataset, url)
+
+
+def sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+def usps_file(images: np.ndarray, labels: np.ndarray, *, decimals: int = 3) -> bytes:
+    """Write grey values as text in [-1, 1], with any of the decimals that round back to them."""
+    table = np.arange(-1000, 1001)
+    grey = ((table + 1000) * 255 + 1000) // 2000
+    first = np.searchsorted(grey, np.arange(256), side="left")
+    last = np.searchsorted(grey, np.arange(256), side="right") - 1
+    rng = np.random.default_rng(0)
+    thousandths = table[rng.integers(first[images], last[images] + 1)].reshape(len(images), 256)
+    names = np.array([f"{t / 1000:.{decimals}f}" for t in table])
+    rows = names[thousandths + 1000]
+    lines = [f"{label:.4f} {' '.join(row)} \n" for label, row in zip(labels, rows, strict=True)]
+    return gzip.compress("".join(lines).encode(), compresslevel=1)
+
+
+def idx_file(array: np.ndarray) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
+    return gzip.compress(header + array.tobytes(), compresslevel=1)

@@ -1,0 +1,419 @@
+import gzip
+import logging
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from official_files import DEAD_URL, idx_file, point_downloads_to, sha256, usps_file
+
+import lrmf
+from lrmf.data import digits, fetch
+from lrmf.data.formats import read_usps
+
+
+@pytest.fixture
+def file(small_digits) -> fetch.DataFile:
+    return digits.USPS_FILES["train"]
+
+
+@pytest.fixture
+def content(small_digits, file) -> bytes:
+    return small_digits.files[file.name]
+
+
+@pytest.fixture
+def arrays(small_digits) -> tuple[np.ndarray, np.ndarray]:
+    return small_digits.usps["train"]
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
+
+
+# Download and cache
+
+
+def test_a_download_is_checked_cached_and_not_repeated(server, cache, file, content, arrays):
+    server.serve(file.name, content)
+    assert_equal(fetch.load(file), arrays)
+    assert everything_in(cache) == [file.name]
+    assert (cache / file.name).read_bytes() == content
+    assert_equal(fetch.load(file), arrays)
+    assert server.asked == [file.name]
+
+
+def test_the_cache_serves_without_a_network(server, cache, file, content, arrays, monkeypatch):
+    server.serve(file.name, content)
+    fetch.load(file)
+    point_downloads_to(DEAD_URL, monkeypatch)
+    assert_equal(fetch.load(file), arrays)
+
+
+def test_a_damaged_cached_file_is_replaced(server, cache, file, content, arrays, caplog):
+    cache.mkdir()
+    (cache / file.name).write_bytes(content[:-20])
+    server.serve(file.name, content)
+    with caplog.at_level(logging.WARNING):
+        assert_equal(fetch.load(file), arrays)
+    assert "is damaged" in caplog.text
+    assert (cache / file.name).read_bytes() == content
+
+
+def test_a_damaged_cached_file_without_a_network(no_network, cache, file, content):
+    cache.mkdir()
+    (cache / file.name).write_bytes(content[:-20])
+    with pytest.raises(lrmf.data.DataUnavailableError, match=f"the damaged {file.name} is in"):
+        fetch.load(file)
+    assert everything_in(cache) == [file.name]
+
+
+def test_the_default_cache_is_the_one_of_the_system(monkeypatch):
+    import pooch
+
+    monkeypatch.delenv(fetch.CACHE_DIR_VARIABLE, raising=False)
+    assert lrmf.data.cache_dir() == Path(pooch.os_cache("lrmf"))
+
+
+def test_the_cache_can_be_chosen(monkeypatch):
+    monkeypatch.setenv(fetch.CACHE_DIR_VARIABLE, "~/elsewhere")
+    assert lrmf.data.cache_dir() == Path.home() / "elsewhere"
+
+
+def test_a_server_that_labels_the_file_as_a_compressed_transfer(
+    server, cache, file, content, arrays
+):
+    server.serve(file.name, content, headers={"Content-Encoding": "gzip"})
+    assert_equal(fetch.load(file), arrays)
+    assert_equal(fetch.load(file), arrays)
+    assert server.asked == [file.name]
+
+
+def test_the_log_level_of_pooch_is_restored(server, cache, file, content):
+    import pooch
+
+    server.serve(file.name, content)
+    before = pooch.get_logger().level
+    fetch.load(file)
+    assert pooch.get_logger().level == before
+
+
+# Downloads that fail
+
+
+def other_digits() -> bytes:
+    images = np.zeros((60, 16, 16), dtype=np.uint8)
+    return usps_file(images, np.zeros(60, dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[: len(content) // 2], "cut short or damaged"),
+        (lambda content: b"<html>Log in to this network</html>", "not a table of numbers"),
+        (lambda content: b"", "it is empty"),
+        (lambda content: other_digits(), "expected SHA-256 [0-9a-f]{64} for x_train, got"),
+        (
+            lambda content: gzip.compress(
+                gzip.decompress(content).replace(b"\n9.0000", b"\n8.0000", 1)
+            ),
+            "expected SHA-256 [0-9a-f]{64} for y_train, got",
+        ),
+    ],
+)
+def test_a_wrong_download_is_refused_and_nothing_is_kept(
+    server, cache, file, content, damage, message
+):
+    server.serve(file.name, damage(content))
+    with pytest.raises(ValueError, match=f"the download from {server.url}.*{message}"):
+        fetch.load(file)
+    assert everything_in(cache) == []
+    server.serve(file.name, content)  # the next try is not spoilt by the first
+    fetch.load(file)
+
+
+def test_a_wrong_download_does_not_replace_the_cached_file(server, cache, file, content):
+    cache.mkdir()
+    damaged = content[:-1]
+    (cache / file.name).write_bytes(damaged)
+    server.serve(file.name, b"worse")
+    with pytest.raises(ValueError, match=r"Nothing was kept; try again later, or fetch"):
+        fetch.load(file)
+    assert everything_in(cache) == [file.name]
+    assert (cache / file.name).read_bytes() == damaged
+
+
+def test_a_connection_that_breaks_leaves_nothing(server, cache, file, content):
+    headers = {"Content-Length": str(len(content) + 1000)}
+    server.serve(file.name, content, headers=headers)
+    with pytest.raises(lrmf.data.DataUnavailableError, match="cannot download"):
+        fetch.load(file)
+    assert everything_in(cache) == []
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_server_that_refuses(server, cache, file, status):
+    server.serve(file.name, b"no", status=status)
+    with pytest.raises(lrmf.data.DataUnavailableError, match=r"\(HTTPError\)"):
+        fetch.load(file)
+    assert everything_in(cache) == []
+
+
+def test_an_interrupted_download_leaves_nothing(server, cache, file, content, monkeypatch):
+    import pooch
+
+    class Interrupted(pooch.HTTPDownloader):
+        def __call__(self, url, output_file, pooch, check_only=False):
+            Path(output_file).write_bytes(content[:100])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch.load(file)
+    assert everything_in(cache) == []
+
+
+def test_offline_and_nothing_cached_says_how_to_get_the_data(no_network, cache, file):
+    with pytest.raises(lrmf.data.DataUnavailableError) as caught:
+        fetch.load(file)
+    message = str(caught.value)
+    for part in [
+        f"cannot download {file.url}",
+        "no zip.train.gz is in the cache folder",
+        str(cache),
+        "set LRMF_DATA_DIR to a folder",
+        "usps.npz (arrays x_train, y_train) or zip.train.gz",
+    ]:
+        assert part in message
+
+
+# A cache that cannot be written
+
+
+def test_a_cache_folder_that_is_a_file(server, tmp_path, cache, file, content, monkeypatch):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    monkeypatch.setenv(fetch.CACHE_DIR_VARIABLE, str(taken))
+    server.serve(file.name, content)
+    with pytest.raises(OSError, match=r"cannot write to the cache folder .*set LRMF_CACHE_DIR"):
+        fetch.load(file)
+    assert taken.read_text() == "mine"
+    assert server.asked == []
+
+
+@contextmanager
+def without_privileges():
+    """Drop the privilege of root to write to read-only folders."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def read_only_cache(monkeypatch):
+    if os.name != "posix":
+        pytest.skip("folder permissions are POSIX's")
+    monkeypatch.delenv(fetch.DATA_DIR_VARIABLE, raising=False)
+    # pytest's own folders are closed to other users.
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    monkeypatch.setenv(fetch.CACHE_DIR_VARIABLE, str(folder))
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_read_only_cache_folder(server, read_only_cache, file, content):
+    import pooch  # noqa: F401  (may be unreadable without privileges)
+    import requests  # noqa: F401
+
+    server.serve(file.name, content)
+    with (
+        without_privileges(),
+        pytest.raises(OSError, match=r"cannot write to the cache folder .*Permission denied"),
+    ):
+        fetch.load(file)
+    assert everything_in(read_only_cache) == []
+
+
+def test_a_read_only_cache_folder_that_holds_the_data(
+    no_network, read_only_cache, file, content, arrays
+):
+    read_only_cache.chmod(0o755)
+    (read_only_cache / file.name).write_bytes(content)
+    read_only_cache.chmod(0o555)
+    with without_privileges():
+        assert_equal(fetch.load(file), arrays)
+
+
+# The data folder
+
+
+def save_archive(path: Path, arrays, names=("x_train", "y_train")) -> None:
+    np.savez_compressed(path, **dict(zip(names, arrays, strict=True)))
+
+
+def test_the_data_folder_comes_before_the_cache(server, data_dir, cache, file, content, arrays):
+    server.serve(file.name, content)
+    save_archive(data_dir / "usps.npz", arrays)
+    assert_equal(fetch.load(file), arrays)
+    assert server.asked == []
+    assert not cache.exists()
+
+
+def test_the_data_folder_may_hold_the_official_file(
+    no_network, data_dir, cache, file, content, arrays
+):
+    (data_dir / file.name).write_bytes(content)
+    assert_equal(fetch.load(file), arrays)
+    assert not cache.exists()
+
+
+def test_what_the_data_folder_lacks_is_downloaded(server, data_dir, cache, file, content, arrays):
+    server.serve(file.name, content)
+    assert_equal(fetch.load(file), arrays)
+    assert everything_in(data_dir) == []
+    assert everything_in(cache) == [file.name]
+
+
+def test_a_data_folder_that_does_not_exist(no_network, cache, file, monkeypatch):
+    monkeypatch.setenv(fetch.DATA_DIR_VARIABLE, "no/such/folder")
+    with pytest.raises(
+        ValueError, match=r"LRMF_DATA_DIR is 'no/such/folder', and /.* not a folder"
+    ):
+        fetch.load(file)
+
+
+def test_an_empty_variable_is_no_data_folder(server, cache, file, content, arrays, monkeypatch):
+    monkeypatch.setenv(fetch.DATA_DIR_VARIABLE, "")
+    server.serve(file.name, content)
+    assert_equal(fetch.load(file), arrays)
+
+
+def write_cut_archive(path, arrays):
+    save_archive(path, arrays)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def write_flipped_archive(path, arrays):
+    save_archive(path, arrays)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+def write_pickled_archive(path, arrays):
+    np.savez(path, x_train=np.array([{}], dtype=object), y_train=arrays[1])
+
+
+def write_changed_pixel(path, arrays):
+    images = arrays[0].copy()
+    images[3, 5, 7] ^= 1
+    save_archive(path, (images, arrays[1]))
+
+
+def write_single_array(path, arrays):
+    with path.open("wb") as stream:
+        np.save(stream, arrays[0])
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path, arrays: path.write_bytes(b""), "cannot read x_train and y_train from it"),
+        (lambda path, arrays: path.write_bytes(b"not an archive"), "pickle"),
+        (write_cut_archive, "cannot read x_train and y_train from it"),
+        (write_flipped_archive, "cannot read x_train and y_train from it"),
+        (write_pickled_archive, "allow_pickle=False"),
+        (write_single_array, "it is not a .npz archive"),
+        (
+            lambda path, arrays: save_archive(path, arrays, names=("images", "labels")),
+            "cannot read x_train and y_train from it",
+        ),
+        (write_changed_pixel, "expected SHA-256 [0-9a-f]{64} for x_train, got"),
+    ],
+)
+def test_a_damaged_archive_in_the_data_folder(
+    server, data_dir, cache, file, content, arrays, write, message
+):
+    """It is named, left alone, and not passed over in silence for a download."""
+    server.serve(file.name, content)
+    path = data_dir / "usps.npz"
+    write(path, arrays)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"usps.npz is damaged .*{message}.*Replace it, or remove"):
+        fetch.load(file)
+    assert path.read_bytes() == before
+    assert server.asked == []
+
+
+def test_a_damaged_official_file_in_the_data_folder(no_network, data_dir, file, content):
+    (data_dir / file.name).write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=f"{file.name} is damaged .*cut short"):
+        fetch.load(file)
+    assert everything_in(data_dir) == [file.name]
+
+
+def test_the_md5_decides_where_the_hashes_of_the_arrays_are_unknown(server, cache, small_digits):
+    file = digits.MNIST_FILES["train"][0]
+    content = small_digits.files[file.name]
+    # The same array, compressed in another way: not the official file.
+    server.serve(file.name, gzip.compress(gzip.decompress(content), compresslevel=9))
+    with pytest.raises(ValueError, match=f"expected MD5 {file.md5}, got"):
+        fetch.load(file)
+    assert everything_in(cache) == []
+    server.serve(file.name, content)
+    assert_equal(fetch.load(file), small_digits.mnist["train"][:1])
+
+
+def test_a_file_nobody_could_check():
+    with pytest.raises(ValueError, match=r"give sha256 or md5 of x\.gz"):
+        fetch.DataFile(dataset="usps", name="x.gz", arrays=("x",), read=read_usps)
+
+
+def test_the_published_addresses_and_hashes_are_complete():
+    files = [*digits.USPS_FILES.values(), *sum(digits.MNIST_FILES.values(), ())]
+    assert len({file.name for file in files}) == len(files) == 6
+    for file in files:
+        assert file.url.startswith("https://")
+        assert file.url.endswith(file.name)
+        assert file.md5 or [len(digest) for digest in file.sha256] == [64] * len(file.arrays)
+
+
+# The real files
+
+
+def test_official_files_reproduce_the_hashes(server, cache, real_data):
+    """The official formats, rebuilt from the real arrays, through a real HTTP download."""
+    archive = np.load(real_data / "usps.npz", allow_pickle=False)
+    for split, file in digits.USPS_FILES.items():
+        images, labels = archive[f"x_{split}"], archive[f"y_{split}"]
+        server.serve(file.name, usps_file(images, labels))
+        found = fetch.load(file)
+        assert_equal(found, (images, labels))
+        assert tuple(sha256(array) for array in found) == file.sha256
+    assert everything_in(cache) == ["zip.test.gz", "zip.train.gz"]
+
+
+def test_official_mnist_files_reproduce_the_hashes(server, cache, real_data):
+    archive = np.load(real_data / "mnist_t10k.npz", allow_pickle=False)
+    for file in digits.MNIST_FILES["test"]:
+        array = archive[file.arrays[0]]
+        server.serve(file.name, idx_file(array))
+        (found,) = fetch.load(file)
+        np.testing.assert_array_equal(found, array)
+        assert (sha256(found),) == file.sha256
