@@ -1,0 +1,380 @@
+r"""The log-likelihood-ratio minimising flow between two normal densities, in closed form.
+
+M is the family of all normal densities on R^d, the transform is affine, T(x) = M x + b, and
+expectations are exact (the population version of the paper's Example 2.1). Nothing here needs A
+and B to be normal themselves: a normal density sees only their first two moments. All values are
+in nats.
+
+Write Σ_T = M Σ_A Mᵀ for the covariance of T(A) and δ = M μ_A + b − μ_B for the gap between the
+means. The best shared density has the moments of the equal mixture of T(A) and B,
+
+    μ_S = (M μ_A + b + μ_B) / 2,    Σ_S = (Σ_T + Σ_B) / 2 + δ δᵀ / 4,
+
+and the loss, minimised over the shared density, is
+
+    min L_LRMF = log det Σ_S − log |det M| − (log det Σ_A + log det Σ_B) / 2.
+
+Every function takes means ``(..., d)`` and covariances ``(..., d, d)`` and broadcasts over the
+leading axes; the names ending in ``_1d`` take scalars (or arrays of them) and standard deviations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "constant",
+    "distance",
+    "distance_1d",
+    "loss",
+    "loss_1d",
+    "loss_gradient",
+    "max_log_likelihood",
+    "moment_matching_map",
+    "monge_map",
+    "optimum_1d",
+    "shared_moments",
+    "wasserstein",
+]
+
+Array = NDArray[np.float64]
+
+_LOG_2PI_E = float(np.log(2 * np.pi * np.e))
+
+
+def max_log_likelihood(cov: ArrayLike) -> Array:
+    """Return the expected log-likelihood of data under the best normal density (nats).
+
+    max over θ of log P_M(X; θ) = −½ log det(2πe Σ_X), the negative entropy of N(μ_X, Σ_X)
+    (paper, Example 2.1). ``cov`` is ``(..., d, d)``, the result ``(...)``. Raises ``ValueError``
+    for a matrix that is not a covariance.
+
+    >>> float(max_log_likelihood([[1.0]]).round(4))
+    -1.4189
+    """
+    matrix = _covariance(cov, name="cov")
+    return -0.5 * (matrix.shape[-1] * _LOG_2PI_E + _log_det(matrix))
+
+
+def constant(cov_a: ArrayLike, cov_b: ArrayLike) -> Array:
+    """Return c(A, B), the summed log-likelihoods of the two private models (nats).
+
+    c(A, B) = −½ log det(2πe Σ_A) − ½ log det(2πe Σ_B) (paper, eq. 3). Raises ``ValueError`` for
+    matrices that are not covariances or differ in size.
+    """
+    matrix_a, matrix_b = _covariance(cov_a, name="cov_a"), _covariance(cov_b, name="cov_b")
+    _same_features({"cov_a": matrix_a, "cov_b": matrix_b})
+    return max_log_likelihood(matrix_a) + max_log_likelihood(matrix_b)
+
+
+def shared_moments(
+    mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike
+) -> tuple[Array, Array]:
+    """Mean and covariance of the best shared normal density θ_S.
+
+    They are the moments of the equal mixture: μ_S = (μ_A + μ_B)/2 and
+    Σ_S = (Σ_A + Σ_B)/2 + (μ_A − μ_B)(μ_A − μ_B)ᵀ/4. Raises ``ValueError`` for matrices that are
+    not covariances, and for shapes that do not fit.
+
+    >>> mean, cov = shared_moments([-1.0], [[1.0]], [1.0], [[1.0]])
+    >>> mean.tolist(), cov.tolist()
+    ([0.0], [[2.0]])
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    return 0.5 * (m_a + m_b), 0.5 * (s_a + s_b) + 0.25 * _outer(m_a - m_b, m_a - m_b)
+
+
+def distance(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike) -> Array:
+    """Log-likelihood-ratio distance d_Λ(A, B; M) for the normal family (nats).
+
+    d_Λ = log det Σ_S − ½ log det Σ_A − ½ log det Σ_B ≥ 0 (paper, Definition 2.1), which is zero
+    exactly where A and B share mean and covariance. Raises ``ValueError`` for matrices that are
+    not covariances, and for shapes that do not fit.
+
+    >>> float(distance([0.0], [[1.0]], [2.0], [[1.0]]).round(4))  # log 2
+    0.6931
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    _, shared = shared_moments(m_a, s_a, m_b, s_b)
+    return _log_det(shared) - 0.5 * _log_det(s_a) - 0.5 * _log_det(s_b)
+
+
+def loss(
+    matrix: ArrayLike,
+    shift: ArrayLike,
+    *,
+    mean_a: ArrayLike,
+    cov_a: ArrayLike,
+    mean_b: ArrayLike,
+    cov_b: ArrayLike,
+) -> Array:
+    """LRMF loss of T(x) = M x + b with its best shared density, min over θ_S of L_LRMF (nats).
+
+    log det Σ_S − log|det M| − ½ log det Σ_A − ½ log det Σ_B, the multivariate form of the
+    paper's Example 2.1. ``matrix`` is ``(..., d, d)``, ``shift`` ``(..., d)``, the result
+    ``(...)``. It equals d_Λ(T(A), B; M): for an affine T the bound's error E_bias is zero. Raises
+    ``ValueError`` for a singular ``matrix``, matrices that are not covariances, and shapes that do
+    not fit.
+
+    >>> moments = dict(mean_a=[0.0], cov_a=[[1.0]], mean_b=[3.0], cov_b=[[4.0]])
+    >>> float(abs(loss([[2.0]], [3.0], **moments)))
+    0.0
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    linear, offset = _affine(matrix, shift, features=s_a.shape[-1])
+    shared, _ = _shared_after(linear, offset, m_a, s_a, m_b, s_b)
+    return _log_det(shared) - _log_det(linear) - 0.5 * _log_det(s_a) - 0.5 * _log_det(s_b)
+
+
+def loss_gradient(
+    matrix: ArrayLike,
+    shift: ArrayLike,
+    *,
+    mean_a: ArrayLike,
+    cov_a: ArrayLike,
+    mean_b: ArrayLike,
+    cov_b: ArrayLike,
+) -> tuple[Array, Array]:
+    """Gradient of :func:`loss` with respect to ``matrix`` and ``shift``.
+
+    ∂L/∂M = Σ_S⁻¹ (M Σ_A + ½ δ μ_Aᵀ) − M⁻ᵀ  and  ∂L/∂b = ½ Σ_S⁻¹ δ, of shapes ``(..., d, d)`` and
+    ``(..., d)``. Raises ``ValueError`` like :func:`loss`.
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    linear, offset = _affine(matrix, shift, features=s_a.shape[-1])
+    shared, gap = _shared_after(linear, offset, m_a, s_a, m_b, s_b)
+    precision = np.asarray(np.linalg.inv(shared))
+    inverse = np.asarray(np.linalg.inv(linear))
+    by_matrix = precision @ (linear @ s_a + 0.5 * _outer(gap, m_a)) - np.swapaxes(inverse, -1, -2)
+    return by_matrix, 0.5 * _apply(precision, gap)
+
+
+def monge_map(
+    mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike
+) -> tuple[Array, Array]:
+    """Matrix and shift of the optimal transport map between two normal densities.
+
+    P = Σ_A^(−½) (Σ_A^(½) Σ_B Σ_A^(½))^(½) Σ_A^(−½) and b = μ_B − P μ_A: the only symmetric
+    positive definite map that carries N(μ_A, Σ_A) to N(μ_B, Σ_B), hence the only minimiser of
+    :func:`loss` among such maps (Olkin and Pukelsheim, 1982; Peyré and Cuturi, 2019, Remark 2.31).
+    Raises ``ValueError`` for matrices that are not covariances, and for shapes that do not fit.
+
+    >>> matrix, shift = monge_map([1.0], [[4.0]], [0.0], [[1.0]])
+    >>> matrix.tolist(), shift.tolist()
+    ([[0.5]], [-0.5])
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    root, inverse_root = _power(s_a, 0.5), _power(s_a, -0.5)
+    matrix = inverse_root @ _power(root @ s_b @ root, 0.5) @ inverse_root
+    matrix = 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
+    return matrix, m_b - _apply(matrix, m_a)
+
+
+def moment_matching_map(
+    rotation: ArrayLike,
+    *,
+    mean_a: ArrayLike,
+    cov_a: ArrayLike,
+    mean_b: ArrayLike,
+    cov_b: ArrayLike,
+) -> tuple[Array, Array]:
+    """Matrix and shift of the affine map that an orthogonal Q selects among all minimisers.
+
+    M = Σ_B^(½) Q Σ_A^(−½) and b = μ_B − M μ_A. Every minimiser of :func:`loss` has this form for
+    exactly one Q. ``rotation`` is ``(..., d, d)``. Raises ``ValueError`` for a ``rotation`` that
+    is not orthogonal, matrices that are not covariances, and shapes that do not fit.
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    q = _square(rotation, name="rotation")
+    _same_features({"rotation": q, "cov_a": s_a})
+    error = np.abs(q @ np.swapaxes(q, -1, -2) - np.eye(q.shape[-1])).max()
+    if error > 1e-8:
+        raise ValueError(
+            f"rotation must be orthogonal, but Q Qᵀ differs from the identity by {error:.2g}; "
+            "take Q from np.linalg.qr or scipy.stats.ortho_group."
+        )
+    matrix = _power(s_b, 0.5) @ q @ _power(s_a, -0.5)
+    return matrix, m_b - _apply(matrix, m_a)
+
+
+def wasserstein(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike) -> Array:
+    """Wasserstein-2 distance between two normal densities, in the units of the data.
+
+    W₂² = |μ_A − μ_B|² + tr(Σ_A + Σ_B − 2 (Σ_A^(½) Σ_B Σ_A^(½))^(½)) (Olkin and Pukelsheim, 1982).
+    Raises ``ValueError`` for matrices that are not covariances, and for shapes that do not fit.
+
+    >>> float(wasserstein([0.0], [[1.0]], [3.0], [[25.0]]))  # sqrt(3² + (5 − 1)²)
+    5.0
+    """
+    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    root = _power(s_a, 0.5)
+    cross = _power(root @ s_b @ root, 0.5)
+    trace = np.trace(s_a + s_b - 2 * cross, axis1=-2, axis2=-1)
+    # Rounding can leave a tiny negative number where the densities agree.
+    return np.sqrt(np.maximum(np.sum((m_a - m_b) ** 2, axis=-1) + trace, 0.0))
+
+
+def distance_1d(mean_a: ArrayLike, std_a: ArrayLike, mean_b: ArrayLike, std_b: ArrayLike) -> Array:
+    """Log-likelihood-ratio distance d_Λ(A, B; M) on the real line (nats).
+
+    d_Λ = log(½(σ_A² + σ_B²) + ¼(μ_A − μ_B)²) − log σ_A − log σ_B. Raises ``ValueError`` for a
+    standard deviation that is not positive.
+    """
+    return loss_1d(1.0, 0.0, mean_a=mean_a, std_a=std_a, mean_b=mean_b, std_b=std_b)
+
+
+def loss_1d(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    mean_a: ArrayLike,
+    std_a: ArrayLike,
+    mean_b: ArrayLike,
+    std_b: ArrayLike,
+) -> Array:
+    """LRMF loss of T(x) = a x + b on the real line with its best shared density (nats).
+
+    log(½(a²σ_A² + σ_B²) + ¼(aμ_A + b − μ_B)²) − log|a| − log σ_A − log σ_B. The paper's
+    Example 2.1 prints a minus before the last square and leaves out the factor a in it. All
+    arguments broadcast. Raises ``ValueError`` for a = 0, a standard deviation that is not
+    positive, and values that are not finite.
+
+    >>> float(loss_1d(2.0, 1.0, mean_a=0.0, std_a=1.0, mean_b=1.0, std_b=2.0))
+    0.0
+    """
+    slope, offset = _finite(a, name="a"), _finite(b, name="b")
+    if (slope == 0).any():
+        raise ValueError("a must not be zero: T(x) = a x + b has to be invertible.")
+    m_a, m_b = _finite(mean_a, name="mean_a"), _finite(mean_b, name="mean_b")
+    s_a, s_b = _positive(std_a, name="std_a"), _positive(std_b, name="std_b")
+    shared = 0.5 * ((slope * s_a) ** 2 + s_b**2) + 0.25 * (slope * m_a + offset - m_b) ** 2
+    return np.asarray(np.log(shared) - np.log(np.abs(slope)) - np.log(s_a) - np.log(s_b))
+
+
+def optimum_1d(
+    mean_a: ArrayLike, std_a: ArrayLike, mean_b: ArrayLike, std_b: ArrayLike
+) -> tuple[Array, Array]:
+    """Return the minimiser (a*, b*) of :func:`loss_1d` over a > 0: the map that matches moments.
+
+    a* = σ_B / σ_A and b* = μ_B − a* μ_A. The paper prints b* = μ_B − μ_A. Raises ``ValueError``
+    for a standard deviation that is not positive.
+
+    >>> a, b = optimum_1d(mean_a=1.0, std_a=2.0, mean_b=5.0, std_b=6.0)
+    >>> float(a), float(b)
+    (3.0, 2.0)
+    """
+    m_a, m_b = _finite(mean_a, name="mean_a"), _finite(mean_b, name="mean_b")
+    slope = _positive(std_b, name="std_b") / _positive(std_a, name="std_a")
+    return slope, m_b - slope * m_a
+
+
+def _shared_after(
+    linear: Array, offset: Array, m_a: Array, s_a: Array, m_b: Array, s_b: Array
+) -> tuple[Array, Array]:
+    """Covariance of the shared density of T(A) and B, and the gap between their means."""
+    gap = _apply(linear, m_a) + offset - m_b
+    moved = linear @ s_a @ np.swapaxes(linear, -1, -2)
+    return 0.5 * (moved + s_b) + 0.25 * _outer(gap, gap), gap
+
+
+def _log_det(matrix: Array) -> Array:
+    return np.asarray(np.linalg.slogdet(matrix)[1])
+
+
+def _outer(x: Array, y: Array) -> Array:
+    return x[..., :, None] * y[..., None, :]
+
+
+def _apply(matrix: Array, x: Array) -> Array:
+    return (matrix @ x[..., None])[..., 0]
+
+
+def _power(cov: Array, exponent: float) -> Array:
+    eigenvalues, vectors = np.linalg.eigh(0.5 * (cov + np.swapaxes(cov, -1, -2)))
+    return (vectors * eigenvalues[..., None, :] ** exponent) @ np.swapaxes(vectors, -1, -2)
+
+
+def _finite(values: ArrayLike, *, name: str) -> Array:
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} has {int((~np.isfinite(array)).sum())} of {array.size} values that are not "
+            "finite; remove rows with missing values before computing moments."
+        )
+    return array
+
+
+def _positive(values: ArrayLike, *, name: str) -> Array:
+    array = _finite(values, name=name)
+    if (array <= 0).any():
+        raise ValueError(
+            f"{name} must be positive, got {array.min():g}; it is a standard deviation, e.g. "
+            "x.std(), and data that never vary have no normal density."
+        )
+    return array
+
+
+def _square(values: ArrayLike, *, name: str) -> Array:
+    array = _finite(values, name=name)
+    if array.ndim < 2 or array.shape[-1] != array.shape[-2] or array.shape[-1] == 0:
+        raise ValueError(
+            f"{name} must be a square matrix of shape (..., d, d), got {array.shape}; on the real "
+            "line use the functions ending in _1d, or pass [[variance]]."
+        )
+    return array
+
+
+def _covariance(values: ArrayLike, *, name: str) -> Array:
+    array = _square(values, name=name)
+    scale = np.abs(array).max(axis=(-1, -2), keepdims=True)
+    if (np.abs(array - np.swapaxes(array, -1, -2)) > 1e-8 * scale).any():
+        raise ValueError(f"{name} must be symmetric; pass a covariance, e.g. np.cov(x.T).")
+    smallest = np.linalg.eigvalsh(array)[..., 0]
+    # Below this the determinant is rounding noise, and so is every likelihood.
+    if (smallest <= 1e-14 * scale[..., 0, 0]).any():
+        raise ValueError(
+            f"{name} must be positive definite, but its smallest eigenvalue is "
+            f"{smallest.min():.3g}; use more points than features, drop features that are "
+            "functions of others, or add a small multiple of the identity."
+        )
+    return array
+
+
+def _same_features(arrays: dict[str, Array]) -> None:
+    sizes = {name: array.shape[-1] for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(
+            "all arguments must have the same number of features, got "
+            + ", ".join(f"{size} in {name}" for name, size in sizes.items())
+            + "."
+        )
+
+
+def _vector(values: ArrayLike, *, name: str) -> Array:
+    array = _finite(values, name=name)
+    if array.ndim < 1:
+        raise ValueError(
+            f"{name} must be a vector of shape (..., d), got a scalar; on the real line use the "
+            "functions ending in _1d, or pass [value]."
+        )
+    return array
+
+
+def _moments(
+    mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike
+) -> tuple[Array, Array, Array, Array]:
+    m_a, m_b = _vector(mean_a, name="mean_a"), _vector(mean_b, name="mean_b")
+    s_a, s_b = _covariance(cov_a, name="cov_a"), _covariance(cov_b, name="cov_b")
+    _same_features({"mean_a": m_a, "cov_a": s_a, "mean_b": m_b, "cov_b": s_b})
+    return m_a, s_a, m_b, s_b
+
+
+def _affine(matrix: ArrayLike, shift: ArrayLike, *, features: int) -> tuple[Array, Array]:
+    linear, offset = _square(matrix, name="matrix"), _vector(shift, name="shift")
+    _same_features({"matrix": linear, "shift": offset, "cov_a": np.empty(features)})
+    stretch = np.linalg.svd(linear, compute_uv=False)
+    # A singular matrix of rounded entries has a tiny determinant, seldom one that is zero.
+    if (stretch[..., -1] <= np.finfo(float).eps * features * stretch[..., 0]).any():
+        raise ValueError("matrix must not be singular: T(x) = M x + b has to be invertible.")
+    return linear, offset
