@@ -226,7 +226,7 @@ def _bundled_digits(split: str) -> tuple[Digits, Digits]:
     )
     # Different images in the two domains, as with USPS and MNIST: a copy would make them pairs.
     rank = _rank_in_class(digits.labels)
-    in_split = (rank // 2 % 5 == 4) == (split == "test")
+    in_split = _held_out(digits.labels) == (split == "test")
     source = _select(digits, in_split & (rank % 2 == 0), split=split)
     target = _select(digits, in_split & (rank % 2 == 1), split=split)
     changed = slant(thicken(target.images), slope=0.25)
