@@ -1,0 +1,1 @@
+"""What turns the chapters' sources into notebooks, and checks the built book."""

@@ -1,0 +1,129 @@
+"""Check the built pages: what Sphinx lets pass, and a reader would stumble over."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+
+from book.machinery.config import ROOT, Book, BookError, Page
+from book.machinery.labels import STATEMENTS, Labels
+
+__all__ = ["main", "problems", "sphinx_numbers"]
+
+PAGE_BUDGET = 1_000_000  # bytes, the pictures of the page included
+
+
+def problems(book: Book, output: Path) -> Iterator[str]:
+    """Yield what is wrong with the pages built into ``output``, one sentence each."""
+    environment = pickle.loads((output / ".doctrees" / "environment.pickle").read_bytes())
+    yield from _wrong_numbers(book, environment)
+    if (output / "html" / "_sources").exists():
+        yield "the sources are published: they show the solutions"
+    for page in book.pages:
+        file = output / "html" / f"{page.name}.html"
+        soup = BeautifulSoup(file.read_text(encoding="utf8"), "html.parser")
+        article = soup.find("article")
+        if not isinstance(article, Tag):
+            yield f"{page.name}: the page has no article"
+            continue
+        for problem in (
+            *_missing_alt(article),
+            *_too_large(file, article),
+            *_wrong_launch(book, page, soup),
+        ):
+            yield f"{page.name}: {problem}"
+
+
+def sphinx_numbers(environment: Any) -> dict[str, str]:
+    """Return the number that Sphinx gave to each label, as text: 2.1."""
+    numbers = {}
+    for by_kind in environment.toc_fignumbers.values():
+        for by_id in by_kind.values():
+            for name, number in by_id.items():
+                numbers[name.removeprefix("equation-")] = ".".join(map(str, number))
+    return numbers
+
+
+def execution_seconds(output: Path) -> dict[str, float]:
+    """Return how long each executed chapter took, in seconds."""
+    environment = pickle.loads((output / ".doctrees" / "environment.pickle").read_bytes())
+    seconds = {}
+    for name, metadata in environment.nb_metadata.items():
+        data = metadata.get("exec_data")
+        if data and data.get("runtime") is not None:
+            seconds[name] = float(data["runtime"])
+    return seconds
+
+
+def _wrong_numbers(book: Book, environment: Any) -> Iterator[str]:
+    """The notebooks number statements, figures and equations themselves: compare."""
+    theirs = sphinx_numbers(environment)
+    for name, label in Labels(book).by_name.items():
+        if not label.number or label.kind in ("section", "solution"):
+            continue
+        if label.page.number is None and label.kind in STATEMENTS:
+            continue
+        # Sphinx writes the underscores of a label as hyphens in the page.
+        number = theirs.get(name) or theirs.get(name.replace("_", "-"))
+        if number != label.number:
+            yield (
+                f"{label.page.name}: {name} is {label.kind} {number} on the page, "
+                f"{label.number} in the notebook"
+            )
+
+
+def _missing_alt(article: Tag) -> Iterator[str]:
+    for picture in article.find_all("img"):
+        alt = str(picture.get("alt") or "").strip()
+        # Without a text of its own a picture gets its path for one.
+        if not alt or alt == picture.get("src") or "_images/" in alt or alt.endswith(".png"):
+            yield f"a picture has no alt text: {picture.get('src')}"
+
+
+def _too_large(file: Path, article: Tag) -> Iterator[str]:
+    size = file.stat().st_size
+    for picture in article.find_all("img"):
+        path = file.parent / str(picture["src"])
+        size += path.stat().st_size if path.is_file() else 0
+    if size > PAGE_BUDGET:
+        yield f"the page has {size / 1e6:.2f} MB; the budget is {PAGE_BUDGET / 1e6:.0f} MB"
+
+
+def _wrong_launch(book: Book, page: Page, soup: BeautifulSoup) -> Iterator[str]:
+    """The Colab button must open the notebook, not the source."""
+    if not page.is_notebook:
+        return
+    links = [str(link["href"]) for link in soup.find_all("a", href=True)]
+    colab = [link for link in links if link.startswith("https://colab.")]
+    if colab != [book.colab(page)]:
+        yield f"the Colab button leads to {colab}, not to {book.colab(page)}"
+    if not page.notebook.is_file():
+        yield f"there is no {page.notebook.name} for the Colab button to open"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 1 where a page has a problem."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=ROOT / "_build", help="the build's folder")
+    options = parser.parse_args(arguments)
+    try:
+        found = list(problems(Book.read(ROOT), options.output))
+    except (BookError, FileNotFoundError) as error:
+        found = [str(error)]
+    for problem in found:
+        print(f"error: {problem}", file=sys.stderr)
+    if found:
+        return 1
+    for name, seconds in sorted(execution_seconds(options.output).items()):
+        print(f"{name} executed in {seconds:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
