@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "constant",
+    "density_arrays",
     "distance",
     "distance_1d",
     "loss",
@@ -98,6 +99,31 @@ def distance(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: Arra
     m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
     _, shared = shared_moments(m_a, s_a, m_b, s_b)
     return _log_det(shared) - 0.5 * _log_det(s_a) - 0.5 * _log_det(s_b)
+
+
+def density_arrays(mean: ArrayLike, cov: ArrayLike) -> dict[str, Array]:
+    """Arrays of the spec :class:`lrmf.Gaussian` for N(mean, cov), for one density.
+
+    The lower triangular W with WᵀW = Σ⁻¹ is the inverse of the Cholesky factor of Σ. Raises
+    ``ValueError`` for a ``cov`` that is not a covariance, and for shapes other than ``(d,)`` and
+    ``(d, d)``.
+
+    >>> arrays = density_arrays([1.0, 0.0], [[4.0, 0.0], [0.0, 1.0]])
+    >>> np.exp(arrays["log_diagonal"]).tolist()  # one over the standard deviations
+    [0.5, 1.0]
+    """
+    center, matrix = _vector(mean, name="mean"), _covariance(cov, name="cov")
+    if center.ndim != 1 or matrix.shape != (len(center), len(center)):
+        raise ValueError(
+            "density_arrays makes one density: expected mean (d,) and cov (d, d), got "
+            f"{center.shape} and {matrix.shape}."
+        )
+    whitening = np.linalg.inv(np.linalg.cholesky(matrix))
+    return {
+        "mean": center,
+        "log_diagonal": np.log(np.diag(whitening)),
+        "lower": np.tril(whitening, -1),
+    }
 
 
 def loss(

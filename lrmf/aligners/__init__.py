@@ -1,0 +1,6 @@
+"""Aligners: estimators with ``fit``, ``transform``, ``inverse_transform`` and ``score``."""
+
+from .distance import LikelihoodRatioDistance, lrd
+from .likelihood_ratio import LRMF
+
+__all__ = ["LRMF", "LikelihoodRatioDistance", "lrd"]

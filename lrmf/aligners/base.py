@@ -1,0 +1,126 @@
+"""What aligners share: checks of their data, and maps from NumPy to NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from ..models import Flow
+from ..specs import Shape
+
+__all__ = ["FlowAligner", "check_pair", "check_points"]
+
+
+def check_points(x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
+    """Data points ``(n, *event_shape)`` as an array of real numbers.
+
+    Raises:
+        TypeError: missing, or not numbers.
+        ValueError: wrong rank, too few rows, no features, NaN or infinite values.
+    """
+    if x is None:
+        raise TypeError(
+            f"{argument} is missing: pass the data by name, as in fit(Xs=source, Xt=target)"
+        )
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{argument} must hold real numbers, got {type(x).__name__} with dtype {array.dtype}"
+        )
+    if array.ndim < 2:
+        raise ValueError(
+            f"expected {argument} of shape (n, features), got {array.shape}; one feature is "
+            "a column: x.reshape(-1, 1)"
+        )
+    if array.shape[0] < minimum:
+        rows = "no rows" if array.shape[0] == 0 else f"only {array.shape[0]} row"
+        raise ValueError(f"{argument} has {rows}, shape {array.shape}; expected {minimum} or more")
+    if 0 in array.shape[1:]:
+        raise ValueError(f"{argument} has no features, shape {array.shape}")
+    bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise ValueError(
+            f"{argument} holds {bad} NaN or infinite values in "
+            f"{np.count_nonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))} rows; "
+            "remove or impute them"
+        )
+    return array.astype(np.float64)
+
+
+def check_pair(source: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target, each with two or more rows and with the same features."""
+    first = check_points(source, "Xs", minimum=2)
+    second = check_points(target, "Xt", minimum=2)
+    check_features(second, "Xt", first.shape[1:], "Xs")
+    return first, second
+
+
+def check_features(x: np.ndarray, argument: str, expected: Shape, like: str) -> None:
+    """Refuse points of another event shape."""
+    if x.shape[1:] != expected:
+        wanted, got = (
+            f"{shape[0]} features" if len(shape) == 1 else f"event shape {shape}"
+            for shape in (expected, x.shape[1:])
+        )
+        raise ValueError(
+            f"expected {argument} with {wanted} like {like}, "
+            f"got {got.removesuffix(' features') if len(expected) == len(x.shape) - 1 else got}"
+        )
+
+
+class FlowAligner(BaseEstimator):
+    """An aligner whose map is a fitted flow ``transform_``: NumPy in, NumPy out."""
+
+    transform_: Flow
+
+    # scikit-learn reads and sets parameters as attributes of the same names, but `transform` is
+    # a method here: its parameter lives in `transform_spec`.
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name."""
+        return {name: getattr(self, _attribute(name)) for name in self._get_param_names()}
+
+    def set_params(self, **params: Any) -> Any:
+        """Set constructor arguments by name."""
+        known = self._get_param_names()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}"
+                )
+            setattr(self, _attribute(name), value)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Map source points to the target's domain, ``(n, *event_shape)``."""
+        return self._fitted_flow().forward(self._check_new(X, "X"))[0]
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Map target points to the source's domain, ``(n, *event_shape)``."""
+        return self._fitted_flow().inverse(self._check_new(X, "X"))[0]
+
+    def _fitted_flow(self) -> Flow:
+        if not hasattr(self, "transform_"):
+            raise NotFittedError(
+                f"this {type(self).__name__} is not fitted yet; call fit(Xs=source, Xt=target)"
+            )
+        return self.transform_
+
+    def _check_new(self, x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
+        self._fitted_flow()
+        points = check_points(x, argument, minimum=minimum)
+        check_features(points, argument, self.event_shape_, "the data of fit")
+        return points
+
+    @property
+    def event_shape_(self) -> Shape:
+        """The event shape of the data that the aligner was fitted to."""
+        return self._event_shape
+
+    _event_shape: Shape
+
+
+def _attribute(parameter: str) -> str:
+    return "transform_spec" if parameter == "transform" else parameter

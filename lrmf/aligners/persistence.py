@@ -1,0 +1,122 @@
+"""Saving and loading fitted aligners: named arrays and JSON, never pickle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import storage
+from ..backends import get_backend
+from ..backends.base import Role
+from ..models import Density, Flow
+from ..specs import Spec, spec_from_json, spec_to_json
+
+if TYPE_CHECKING:
+    from .likelihood_ratio import LRMF
+
+__all__ = ["load", "save"]
+
+_VERSION = 1
+
+_MODELS: dict[str, type[Flow] | type[Density]] = {
+    "transform_": Flow,
+    "density_": Density,
+    "private_source_": Density,
+    "private_target_": Density,
+    "refitted_source_": Density,
+    "refitted_target_": Density,
+}
+_FACTS = ("complete_", "constant_", "status_", "outcome_", "n_steps_", "seconds_")
+
+
+def save(aligner: LRMF, path: str | os.PathLike[str]) -> None:
+    """Write a fitted aligner."""
+    arrays = {
+        f"{model}/{name}": value
+        for model in _MODELS
+        for name, value in getattr(aligner, model).arrays.items()
+    }
+    arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
+    document = {
+        "kind": type(aligner).__name__,
+        "version": _VERSION,
+        "event_shape": list(aligner.event_shape_),
+        "parameters": {k: _to_json(v) for k, v in aligner.get_params().items()},
+        "facts": {name: getattr(aligner, name) for name in _FACTS},
+    }
+    storage.write(path, arrays, document)
+
+
+def load(
+    cls: type[LRMF],
+    path: str | os.PathLike[str],
+    *,
+    backend: str | None,
+    transform: Any,
+    density: Any,
+) -> LRMF:
+    """Read a fitted aligner into a backend."""
+    arrays, document = storage.read(path, cls.__name__)
+    if document["version"] != _VERSION:
+        raise ValueError(
+            f"{path} has version {document['version']} of the file format, this lrmf reads "
+            f"version {_VERSION}; use the lrmf that wrote it"
+        )
+    stored = document["parameters"]
+    given = {"transform": transform, "density": density, "backend": backend}
+    parameters = {
+        name: _from_json(name, stored[name], path) if given.get(name) is None else given[name]
+        for name in stored
+    }
+    aligner = cls(**parameters)
+    engine = get_backend(aligner.backend)
+    aligner._event_shape = tuple(document["event_shape"])
+    # Only names and shapes of the initial arrays are used here.
+    rng = np.random.default_rng(0)
+    for attribute, kind in _MODELS.items():
+        spec = aligner.transform_spec if kind is Flow else aligner.density
+        role, expected = engine.init(kind, spec, aligner.event_shape_, rng)
+        found = _below(arrays, f"{attribute}/")
+        _check_names(role, expected, found, path)
+        setattr(aligner, attribute, engine.model(role, found, aligner.dtype))
+    for name, value in document["facts"].items():
+        setattr(aligner, name, value)
+    aligner.history_ = _below(arrays, "history_/")
+    aligner.snapshots_ = []
+    return aligner
+
+
+def _check_names(
+    role: Role, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], path: Any
+) -> None:
+    shapes = [{k: np.shape(v) for k, v in arrays.items()} for arrays in (expected, found)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"the arrays in {path} do not fit the {role.name} {role.spec}")
+
+
+def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return {"spec": spec_to_json(value)}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return {"foreign": f"{type(value).__module__}.{type(value).__qualname__}"}
+
+
+def _from_json(name: str, value: Any, path: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "spec" in value:
+        return spec_from_json(value["spec"])
+    raise ValueError(
+        f"the {name} in {path} was a {value['foreign']}, which the file can't hold; pass one of "
+        f"the same structure: load(path, {name}=...)"
+    )

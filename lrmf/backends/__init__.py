@@ -1,0 +1,32 @@
+"""Backends compute with models. `get_backend` imports one when it is asked for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+from .base import Backend
+
+__all__ = ["BACKENDS", "Backend", "get_backend"]
+
+BACKENDS = ("jax", "tfp")
+
+
+@functools.cache
+def get_backend(name: str) -> Backend:
+    """The backend of this name, imported lazily.
+
+    Raises:
+        ValueError: there is no backend of this name.
+        ImportError: its packages are missing; the message names the install command.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"unknown backend {name!r}; choose one of {BACKENDS}")
+    try:
+        module = importlib.import_module(f".{name}", __name__)
+    except ImportError as error:
+        raise ImportError(
+            f"the {name!r} backend needs packages that could not be imported ({error}); "
+            f'install them with: pip install "lrmf[{name}]"'
+        ) from error
+    return module.backend

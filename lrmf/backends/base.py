@@ -1,0 +1,214 @@
+"""The interface of a backend: few methods, alike in every backend, file by file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..models import DTYPES, Density, Flow
+from ..specs import Arrays, DensitySpec, FlowSpec, Shape, Spec
+
+__all__ = ["Backend", "Loss", "Role", "Trainer"]
+
+#: A loss for training: models by role name, batches by data name -> a scalar of the backend.
+Loss = Callable[[dict[str, Any], dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A model's part in a loss: its name there, what it is, and its spec."""
+
+    name: str
+    kind: type[Flow] | type[Density]
+    spec: Any
+    event_shape: Shape | None
+
+
+class Trainer(ABC):
+    """Runs chunks of optimiser steps inside one compiled call, data resident on the device.
+
+    ``state`` is immutable and owned by the backend: keep a reference to it, and assign it again,
+    to go back.
+    """
+
+    state: Any
+
+    @abstractmethod
+    def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
+        """Take one step per row of ``indices``; return each step's loss, shape ``(steps,)``."""
+
+    @abstractmethod
+    def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
+        """The loss of the current arrays on whole data sets."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Arrays]:
+        """The current arrays by role, as NumPy arrays."""
+
+    @abstractmethod
+    def export_state(self) -> Arrays:
+        """Everything needed to go on exactly from here, as named NumPy arrays."""
+
+    @abstractmethod
+    def import_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `export_state` gave."""
+
+
+class Backend(ABC):
+    """Computes with models. Methods take and give arrays of the backend, unless they say NumPy."""
+
+    name: str
+
+    def flow(
+        self, spec: Any, arrays: Mapping[str, np.ndarray] | None = None, dtype: str = "float32"
+    ) -> Flow:
+        """A flow from a spec and its arrays, or from a flow of the backend's own library."""
+        return self._model(Flow, spec, arrays, dtype)
+
+    def density(
+        self, spec: Any, arrays: Mapping[str, np.ndarray] | None = None, dtype: str = "float32"
+    ) -> Density:
+        """A density. A flow spec (or a library's flow) f gives that of f(z), z ~ N(0, I)."""
+        return self._model(Density, spec, arrays, dtype)
+
+    def _model(self, kind: Any, spec: Any, arrays: Any, dtype: str) -> Any:
+        check_dtype(dtype)
+        check_kind(kind, spec)
+        if isinstance(spec, Spec):
+            if arrays is None:
+                raise ValueError(
+                    f"{type(spec).__name__} needs arrays; make them with "
+                    "spec.init(event_shape, numpy.random.default_rng(seed))"
+                )
+            event_shape = spec.check_arrays(arrays)
+        else:
+            spec, own_arrays, event_shape = self.adopt(spec, kind)
+            arrays = own_arrays if arrays is None else arrays
+        return self.model(Role("model", kind, spec, event_shape), arrays, dtype)
+
+    def init(
+        self, kind: Any, spec: Any, event_shape: Shape, rng: np.random.Generator
+    ) -> tuple[Role, Arrays]:
+        """A model's role (named after its kind) and its initial arrays, for a spec or a
+        library's own object."""
+        check_kind(kind, spec)
+        name = "transform" if kind is Flow else "density"
+        if isinstance(spec, Spec):
+            return Role(name, kind, spec, event_shape), spec.init(event_shape, rng)
+        adopted, arrays, found = self.adopt(spec, kind)
+        if found is not None and found != event_shape:
+            raise ValueError(
+                f"{name}: {type(spec).__name__} has event shape {found}, "
+                f"but the data have {event_shape}"
+            )
+        return Role(name, kind, adopted, event_shape), arrays
+
+    def model(self, role: Role, arrays: Mapping[str, np.ndarray], dtype: str) -> Any:
+        """The model in a role, around NumPy arrays."""
+        with self.scope(dtype):
+            native = {name: self.asarray(value, dtype) for name, value in arrays.items()}
+        return role.kind(role.spec, native, self, dtype=dtype, event_shape=role.event_shape)
+
+    @abstractmethod
+    def adopt(self, model: Any, kind: Any) -> tuple[Any, Arrays, Shape | None]:
+        """Spec stand-in, arrays and event shape of a model of the backend's own library.
+
+        Raises ``TypeError`` for anything else, ``ValueError`` where nothing can be trained.
+        """
+
+    @abstractmethod
+    def scope(self, dtype: str) -> AbstractContextManager[Any]:
+        """The context in which arrays of this dtype may be made and used."""
+
+    @abstractmethod
+    def is_native(self, x: Any) -> bool:
+        """Whether x is an array of the backend."""
+
+    @abstractmethod
+    def asarray(self, x: Any, dtype: str) -> Any:
+        """NumPy to backend."""
+
+    @abstractmethod
+    def mean(self, x: Any) -> Any:
+        """The mean over all entries."""
+
+    @abstractmethod
+    def concatenate(self, arrays: list[Any]) -> Any:
+        """Concatenate along the first axis."""
+
+    @abstractmethod
+    def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
+        """`forward`, `inverse`, `log_prob` or `push` (base noise to samples) of a model."""
+
+    @abstractmethod
+    def call_numpy(
+        self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
+    ) -> Any:
+        """The same from NumPy to NumPy."""
+
+    def sample(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        n: int,
+        seed: int,
+        event_shape: Shape,
+        dtype: str,
+    ) -> np.ndarray:
+        """n samples of a density, NumPy noise pushed through it."""
+        noise = np.random.default_rng(seed).standard_normal((n, *event_shape))
+        return self.call_numpy("push", spec, arrays, noise, dtype)
+
+    @abstractmethod
+    def trainer(
+        self,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        data: Mapping[str, np.ndarray],
+        *,
+        gradient_clip: float,
+        dtype: str,
+    ) -> Trainer:
+        """A trainer of the models in ``roles`` by Adam after clipping the gradient's norm."""
+
+    @abstractmethod
+    def loss_and_gradients(
+        self,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        batch: Mapping[str, np.ndarray],
+        *,
+        dtype: str,
+    ) -> tuple[float, dict[str, Arrays]]:
+        """A loss and its gradients by role and array name, as NumPy arrays."""
+
+    def models(self, roles: tuple[Role, ...], arrays: Mapping[str, Any], dtype: str) -> Any:
+        """Models by role name around arrays of the backend (tracers included)."""
+        return {
+            role.name: role.kind(
+                role.spec, arrays[role.name], self, dtype=dtype, event_shape=role.event_shape
+            )
+            for role in roles
+        }
+
+
+def check_dtype(dtype: object) -> None:
+    """Refuse anything but the two floating types."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
+
+
+def check_kind(kind: Any, spec: Any) -> None:
+    """Refuse a density spec where a flow is needed, and a spec's class given for a spec."""
+    if isinstance(spec, type) and issubclass(spec, Spec):
+        raise TypeError(f"expected a spec such as {spec.__name__}(), got the class itself")
+    if kind is Flow and isinstance(spec, DensitySpec):
+        flows = ", ".join(sorted(f"{cls.__name__}()" for cls in FlowSpec.__subclasses__()))
+        raise TypeError(f"{spec} is a density, not a flow; as transform choose one of {flows}")

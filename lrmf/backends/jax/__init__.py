@@ -1,0 +1,117 @@
+"""The JAX backend: plain functions of arrays, Adam from optax, steps in ``lax.scan``.
+
+It depends on no part of TensorFlow Probability. flowjax bijections and distributions can take the
+place of a spec.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...specs import Arrays, Shape
+from ..base import Backend, Loss, Role
+from .bijections import bijection
+from .densities import density
+from .foreign import adopt, is_sampler, sample_foreign
+from .training import JaxTrainer, loss_value, loss_value_and_gradients
+
+__all__ = ["JaxBackend", "backend"]
+
+
+def call(method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
+    """A model's method by name."""
+    if method in ("log_prob", "push"):
+        return getattr(density(spec, arrays), method)(x)
+    return getattr(bijection(spec, arrays), method)(x)
+
+
+_compiled_call = functools.partial(jax.jit, static_argnums=(0, 1))(call)
+
+
+class JaxBackend(Backend):
+    """See the package's docstring."""
+
+    name = "jax"
+
+    def adopt(self, model: Any, kind: Any) -> tuple[Any, Arrays, Shape | None]:
+        return adopt(model, kind)
+
+    def scope(self, dtype: str) -> AbstractContextManager[Any]:
+        # JAX gives float32 for float64 unless told otherwise; the flag is part of its jit keys.
+        return jax.enable_x64(dtype == "float64" or jax.config.jax_enable_x64)
+
+    def is_native(self, x: Any) -> bool:
+        return isinstance(x, jax.Array)
+
+    def asarray(self, x: Any, dtype: str) -> Any:
+        return jnp.asarray(x, dtype)
+
+    def mean(self, x: Any) -> Any:
+        return jnp.mean(x)
+
+    def concatenate(self, arrays: list[Any]) -> Any:
+        return jnp.concatenate(arrays)
+
+    def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
+        return call(method, spec, arrays, x)
+
+    def call_numpy(
+        self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
+    ) -> Any:
+        with self.scope(dtype):
+            result = _compiled_call(method, spec, dict(arrays), jnp.asarray(x, dtype))
+            return jax.tree.map(np.array, result)
+
+    def sample(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        n: int,
+        seed: int,
+        event_shape: Shape,
+        dtype: str,
+    ) -> np.ndarray:
+        if is_sampler(spec):
+            with self.scope(dtype):
+                return sample_foreign(spec, arrays, n, seed)
+        return super().sample(spec, arrays, n, seed, event_shape, dtype)
+
+    def trainer(
+        self,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        data: Mapping[str, np.ndarray],
+        *,
+        gradient_clip: float,
+        dtype: str,
+    ) -> JaxTrainer:
+        return JaxTrainer(self, loss, roles, arrays, data, gradient_clip, dtype)
+
+    def loss_and_gradients(
+        self,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        batch: Mapping[str, np.ndarray],
+        *,
+        dtype: str,
+    ) -> tuple[float, dict[str, Arrays]]:
+        with self.scope(dtype):
+            native = jax.tree.map(lambda x: jnp.asarray(x, dtype), (dict(arrays), dict(batch)))
+            value, gradients = loss_value_and_gradients(self, loss, roles, dtype, *native)
+            return float(value), jax.tree.map(np.array, gradients)
+
+    def loss(self, loss: Loss, roles: tuple[Role, ...], dtype: str, arrays: Any, batch: Any) -> Any:
+        """A loss on arrays of the backend."""
+        return loss_value(self, loss, roles, dtype, arrays, batch)
+
+
+backend = JaxBackend()

@@ -1,0 +1,113 @@
+"""The TensorFlow Probability backend: its bijectors and distributions, steps in one XLA loop.
+
+TFP bijectors and distributions can take the place of a spec.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...specs import Arrays, Shape
+from ..base import Backend, Loss, Role
+from .bijections import bijector
+from .densities import distribution
+from .foreign import adopt, is_sampler, preserved, sample_foreign
+from .training import TFPTrainer, loss_value_and_gradients
+
+__all__ = ["TFPBackend", "backend"]
+
+
+class TFPBackend(Backend):
+    """See the package's docstring."""
+
+    name = "tfp"
+
+    def adopt(self, model: Any, kind: Any) -> tuple[Any, Arrays, Shape | None]:
+        return adopt(model, kind)
+
+    def scope(self, dtype: str) -> AbstractContextManager[Any]:
+        return contextlib.nullcontext()
+
+    def is_native(self, x: Any) -> bool:
+        return isinstance(x, (tf.Tensor, tf.Variable))
+
+    def asarray(self, x: Any, dtype: str) -> Any:
+        return tf.convert_to_tensor(np.asarray(x), dtype=dtype)
+
+    def mean(self, x: Any) -> Any:
+        return tf.reduce_mean(x)
+
+    def concatenate(self, arrays: list[Any]) -> Any:
+        return tf.concat(arrays, axis=0)
+
+    def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
+        if method == "log_prob":
+            return distribution(spec, arrays, tuple(x.shape[1:])).log_prob(x)
+        if method == "push":
+            return distribution(spec, arrays, tuple(x.shape[1:])).bijector.forward(x)
+        flow, rank = bijector(spec, arrays), len(x.shape) - 1
+        if method == "forward":
+            y, log_det = flow.forward(x), flow.forward_log_det_jacobian(x, event_ndims=rank)
+        else:
+            y, log_det = flow.inverse(x), flow.inverse_log_det_jacobian(x, event_ndims=rank)
+        # A constant Jacobian comes without the batch dimension.
+        return y, tf.broadcast_to(log_det, tf.shape(x)[:1])
+
+    def call_numpy(
+        self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
+    ) -> Any:
+        with preserved(spec):
+            result = self.call(method, spec, arrays, self.asarray(x, dtype))
+            return tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
+
+    def sample(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        n: int,
+        seed: int,
+        event_shape: Shape,
+        dtype: str,
+    ) -> np.ndarray:
+        if is_sampler(spec):
+            with preserved(spec):
+                return sample_foreign(spec, arrays, n, seed)
+        return super().sample(spec, arrays, n, seed, event_shape, dtype)
+
+    def trainer(
+        self,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        data: Mapping[str, np.ndarray],
+        *,
+        gradient_clip: float,
+        dtype: str,
+    ) -> TFPTrainer:
+        return TFPTrainer(self, loss, roles, arrays, data, gradient_clip, dtype)
+
+    def loss_and_gradients(
+        self,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        batch: Mapping[str, np.ndarray],
+        *,
+        dtype: str,
+    ) -> tuple[float, dict[str, Arrays]]:
+        native = {
+            role: {name: self.asarray(value, dtype) for name, value in named.items()}
+            for role, named in arrays.items()
+        }
+        tensors = {name: self.asarray(x, dtype) for name, x in batch.items()}
+        value, gradients = loss_value_and_gradients(self, loss, roles, dtype, native, tensors)
+        return float(value), tf.nest.map_structure(lambda tensor: tensor.numpy(), gradients)
+
+
+backend = TFPBackend()

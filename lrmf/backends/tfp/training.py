@@ -1,0 +1,140 @@
+"""Training in TensorFlow: a chunk of steps is one loop compiled by XLA.
+
+Arrays travel through the loop as tensors, not variables: none can be lost, and "the last good
+arrays" is a reference.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...specs import Arrays
+from ..base import Loss, Role, Trainer
+from .foreign import preserved, variables
+
+if TYPE_CHECKING:
+    from . import TFPBackend
+
+__all__ = ["TFPTrainer", "loss_value_and_gradients"]
+
+# Adam's usual constants, optax's defaults.
+_DECAY_MEAN, _DECAY_SQUARE, _EPSILON = 0.9, 0.999, 1e-8
+
+
+def loss_value_and_gradients(
+    backend: TFPBackend, loss: Loss, roles: tuple[Role, ...], dtype: str, arrays: Any, batch: Any
+) -> Any:
+    """The loss and its gradients, structured like ``arrays``."""
+    # A foreign model computes with its own variables, into which its arrays are assigned.
+    sources = {role.name: variables(role.spec) or arrays[role.name] for role in roles}
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tf.nest.flatten(sources))
+        value = loss(backend.models(roles, arrays, dtype), batch)
+    gradients = tape.gradient(value, sources, unconnected_gradients="zero")
+    return value, gradients
+
+
+def _adam(state: Any, gradients: Any, learning_rate: Any, gradient_clip: float) -> Any:
+    """One step of Adam, as optax takes it; Keras places epsilon elsewhere and drifts from it."""
+    arrays, means, squares, count = state
+    norm = tf.linalg.global_norm(tf.nest.flatten(gradients))
+    scale = tf.where(norm < gradient_clip, tf.ones_like(norm), gradient_clip / norm)
+    gradients = tf.nest.map_structure(lambda g: g * scale, gradients)
+    count = count + 1
+    power = tf.cast(count, learning_rate.dtype)
+    mean_correction = 1.0 - tf.pow(tf.constant(_DECAY_MEAN, power.dtype), power)
+    square_correction = 1.0 - tf.pow(tf.constant(_DECAY_SQUARE, power.dtype), power)
+    means = tf.nest.map_structure(
+        lambda m, g: _DECAY_MEAN * m + (1.0 - _DECAY_MEAN) * g, means, gradients
+    )
+    squares = tf.nest.map_structure(
+        lambda v, g: _DECAY_SQUARE * v + (1.0 - _DECAY_SQUARE) * g * g, squares, gradients
+    )
+    arrays = tf.nest.map_structure(
+        lambda a, m, v: (
+            a - learning_rate * (m / mean_correction) / (tf.sqrt(v / square_correction) + _EPSILON)
+        ),
+        arrays,
+        means,
+        squares,
+    )
+    return arrays, means, squares, count
+
+
+# Keyed by specs, so that fits of the same models share one compilation.
+@functools.lru_cache(maxsize=32)
+def _chunk_function(
+    backend: TFPBackend, loss: Loss, roles: tuple[Role, ...], dtype: str, gradient_clip: float
+) -> Callable[..., Any]:
+    @tf.function(jit_compile=True, autograph=False)
+    def chunk(state: Any, data: Any, indices: Any, learning_rates: Any) -> Any:
+        steps = learning_rates.shape[0]
+
+        def step(i: Any, state: Any, losses: Any) -> Any:
+            batch = {name: tf.gather(data[name], indices[name][i]) for name in data}
+            value, gradients = loss_value_and_gradients(
+                backend, loss, roles, dtype, state[0], batch
+            )
+            state = _adam(state, gradients, learning_rates[i], gradient_clip)
+            return i + 1, state, losses.write(i, value)
+
+        losses = tf.TensorArray(dtype, size=steps, element_shape=())
+        _, state, losses = tf.while_loop(
+            lambda i, *_: i < steps, step, (0, state, losses), maximum_iterations=steps
+        )
+        return state, losses.stack()
+
+    return chunk
+
+
+class TFPTrainer(Trainer):
+    """See `lrmf.backends.base.Trainer`."""
+
+    def __init__(
+        self,
+        backend: TFPBackend,
+        loss: Loss,
+        roles: tuple[Role, ...],
+        arrays: Mapping[str, Arrays],
+        data: Mapping[str, np.ndarray],
+        gradient_clip: float,
+        dtype: str,
+    ) -> None:
+        self._backend, self._loss, self._roles, self._dtype = backend, loss, roles, dtype
+        self._chunk = _chunk_function(backend, loss, roles, dtype, float(gradient_clip))
+        native = {
+            role: {name: backend.asarray(value, dtype) for name, value in named.items()}
+            for role, named in arrays.items()
+        }
+        means = tf.nest.map_structure(tf.zeros_like, native)
+        squares = tf.nest.map_structure(tf.zeros_like, native)
+        self.state = (native, means, squares, tf.constant(0))
+        self._data = {name: backend.asarray(x, dtype) for name, x in data.items()}
+
+    def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
+        rows = {name: tf.constant(value, tf.int32) for name, value in indices.items()}
+        rates = tf.constant(learning_rates, self._dtype)
+        with preserved(*(role.spec for role in self._roles)):
+            self.state, losses = self._chunk(self.state, self._data, rows, rates)
+        return losses.numpy()
+
+    def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
+        batch = {name: self._backend.asarray(x, self._dtype) for name, x in data.items()}
+        with preserved(*(role.spec for role in self._roles)):
+            models = self._backend.models(self._roles, self.state[0], self._dtype)
+            return float(self._loss(models, batch))
+
+    def arrays(self) -> dict[str, Arrays]:
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), self.state[0])
+
+    def export_state(self) -> Arrays:
+        return {f"{i:04d}": leaf.numpy() for i, leaf in enumerate(tf.nest.flatten(self.state))}
+
+    def import_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        leaves = [tf.convert_to_tensor(arrays[name]) for name in sorted(arrays)]
+        self.state = tf.nest.pack_sequence_as(self.state, leaves)

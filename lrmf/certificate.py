@@ -1,0 +1,107 @@
+"""The certificate: held-out numbers, their standard errors, and a verdict in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Certificate"]
+
+#: The largest likelihood-ratio distance in nats: that of disjoint data and a rich family.
+_SCALE = 2.0 * np.log(2.0)
+
+# How far below zero the bound must lie to say that the private models are underfit. Separately
+# optimised networks differ by some tenths of a nat; more than half the scale is no such noise.
+_UNDERFIT = 0.5 * _SCALE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """Whether held-out data say that T(A) and B are indistinguishable to the family M.
+
+    Attributes:
+        lrd: the likelihood-ratio distance d(T(A), B; M) in nats, refitted: what copies of the
+            shared model gain, each fitted further to one side alone, on held-out data. From 0
+            (indistinguishable) to 2 log 2 (disjoint), twice the Jensen-Shannon divergence when M
+            is rich.
+        lrd_stderr: its standard error, from per-point terms.
+        bound: the held-out LRMF loss with its constant c(A, B), in nats (paper, equation 3). It
+            compares separately optimised models, and so it carries their optimisation noise and
+            can fall below zero.
+        bound_stderr: its standard error, from per-point terms; optimisation noise not included.
+        tolerance: the largest distance in nats that counts as aligned.
+        n_source: held-out source points.
+        n_target: held-out target points.
+    """
+
+    lrd: float
+    lrd_stderr: float
+    bound: float
+    bound_stderr: float
+    tolerance: float
+    n_source: int
+    n_target: int
+
+    @classmethod
+    def from_terms(
+        cls,
+        *,
+        gain_source: np.ndarray,
+        gain_target: np.ndarray,
+        bound_source: np.ndarray,
+        bound_target: np.ndarray,
+        tolerance: float,
+    ) -> Certificate:
+        """A certificate from the per-point terms of both numbers, one array per side."""
+        lrd, lrd_stderr = _sum_of_means(gain_source, gain_target)
+        bound, bound_stderr = _sum_of_means(bound_source, bound_target)
+        return cls(
+            lrd=lrd,
+            lrd_stderr=lrd_stderr,
+            bound=bound,
+            bound_stderr=bound_stderr,
+            tolerance=tolerance,
+            n_source=len(gain_source),
+            n_target=len(gain_target),
+        )
+
+    @property
+    def verdict(self) -> str:
+        """``"aligned ..."``, ``"not aligned ..."`` or ``"not decided ..."``, and why.
+
+        Aligned: the distance plus two standard errors lies below the tolerance. Not aligned: the
+        distance minus two standard errors lies above it. Otherwise, or with a bound clearly below
+        zero, the data do not decide.
+        """
+        distance = f"lrd {self.lrd:.3f} ± {self.lrd_stderr:.3f} nats"
+        if self.lrd - 2.0 * self.lrd_stderr > self.tolerance:
+            return (
+                f"not aligned: {distance}, on a scale from 0 to 2 log 2 = {_SCALE:.3f}. The usual "
+                "cause is a vanishing gradient: the data started too far apart; or too few steps"
+            )
+        if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT:
+            return (
+                f"not decided: the bound, {self.bound:.3f} ± {self.bound_stderr:.3f} nats, lies "
+                "clearly below zero, so the private models are underfit; raise private_steps"
+            )
+        if self.lrd + 2.0 * self.lrd_stderr > self.tolerance:
+            return (
+                f"not decided: {distance}, too close to the tolerance of {self.tolerance:g} for "
+                "this standard error; use more held-out points"
+            )
+        return f"aligned within noise: {distance}"
+
+    def __str__(self) -> str:
+        return (
+            f"lrd   {self.lrd:+.3f} ± {self.lrd_stderr:.3f} nats\n"
+            f"bound {self.bound:+.3f} ± {self.bound_stderr:.3f} nats\n"
+            f"{self.verdict}"
+        )
+
+
+def _sum_of_means(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """The sum of two independent means, and its standard error."""
+    value = float(np.mean(first) + np.mean(second))
+    variance = np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second)
+    return value, float(np.sqrt(variance))

@@ -1,0 +1,347 @@
+"""Fitting, common to all models and backends: minibatches, chunks of steps, and what comes between.
+
+Minibatches are drawn by a NumPy generator, so every backend sees the same ones. A chunk of steps
+runs inside one compiled call; between chunks come the check that the loss is finite, snapshots,
+validation, early stopping, checkpoints and the progress bar.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .backends.base import Backend, Loss, Role, Trainer
+from .checkpoints import Checkpoint, Record
+from .specs import Arrays
+
+__all__ = ["FitConfig", "FitResult", "check_positive_int", "fit"]
+
+Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How to fit: Adam, a learning rate schedule, gradient clipping, and when to look.
+
+    Args:
+        steps: optimiser steps.
+        batch_size: points per data set and step, drawn with replacement; a data set of at most
+            this size is used whole in every step.
+        learning_rate: Adam's step size at the start.
+        schedule: ``"cosine"`` decays it to zero over the steps, ``"constant"`` keeps it.
+        gradient_clip: largest norm of the gradient over all arrays.
+        chunk: steps per compiled call, the unit in which everything else happens.
+        snapshot_every: keep the arrays at step 0 and at the first chunk end after each multiple.
+        patience: stop when the validation loss has not improved for this many steps, and go back
+            to its best arrays.
+    """
+
+    steps: int = 4000
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    gradient_clip: float = 10.0
+    chunk: int = 100
+    snapshot_every: int | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "chunk", "snapshot_every", "patience"):
+            value = getattr(self, name)
+            if value is not None or name not in ("snapshot_every", "patience"):
+                check_positive_int(name, value)
+        for name in ("learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float, np.integer, np.floating))
+                or not value > 0
+                or math.isnan(value)
+                or (name == "learning_rate" and math.isinf(value))
+            ):
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
+
+    def learning_rates(self, start: int, stop: int) -> np.ndarray:
+        """The learning rates of steps ``start`` to ``stop`` (excluded)."""
+        if self.schedule == "constant":
+            return np.full(stop - start, float(self.learning_rate))
+        progress = np.arange(start, stop) / self.steps
+        return self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * progress))
+
+
+def check_positive_int(name: str, value: object) -> None:
+    """Refuse anything but a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What a fit gave.
+
+    Attributes:
+        arrays: the learned arrays by role.
+        history: ``step`` and ``loss``, one entry per step; ``validation_step`` and
+            ``validation_loss``, one per chunk, where there were validation data.
+        outcome: ``"finished"``, ``"stopped early"``, ``"diverged"`` or ``"interrupted"``.
+        status: what happened and, if it went wrong, the cure.
+        steps: steps behind the arrays.
+        seconds: time spent, compilation and earlier parts of a resumed fit included.
+        snapshots: ``(step, arrays)`` pairs.
+    """
+
+    arrays: dict[str, Arrays]
+    history: dict[str, np.ndarray]
+    outcome: Outcome
+    status: str
+    steps: int
+    seconds: float
+    snapshots: list[tuple[int, dict[str, Arrays]]] = field(default_factory=list)
+
+
+@dataclass
+class _Progress:
+    """The part of a fit's state that is not arrays of the backend."""
+
+    step: int = 0
+    seconds: float = 0.0
+    outcome: Outcome | None = None
+    best_step: int = 0
+    best_loss: float = math.inf
+    losses: list[float] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+
+
+def fit(
+    loss: Loss,
+    roles: tuple[Role, ...],
+    arrays: Mapping[str, Arrays],
+    data: Mapping[str, np.ndarray],
+    *,
+    backend: Backend,
+    config: FitConfig,
+    seed: np.random.SeedSequence,
+    dtype: str = "float32",
+    validation: Mapping[str, np.ndarray] | None = None,
+    checkpoint: Checkpoint | None = None,
+    name: str = "fit",
+    progress: bool = True,
+) -> FitResult:
+    """Minimise a loss over the arrays of several models.
+
+    Args:
+        loss: a function of models (by role) and a batch (by data name) that gives a scalar.
+        roles: the models in the loss.
+        arrays: their initial arrays by role.
+        data: data sets by name, each ``(n, *event_shape)``.
+        backend: computes.
+        config: how to fit.
+        seed: of the minibatches.
+        dtype: ``"float32"`` or ``"float64"``.
+        validation: held-out data sets by name.
+        checkpoint: the file to resume from and to write to.
+        name: of this fit, in the checkpoint and on the progress bar.
+        progress: whether to show a progress bar.
+
+    A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
+    ``KeyboardInterrupt``. ``status`` tells.
+    """
+    trainer = backend.trainer(
+        loss, roles, arrays, data, gradient_clip=config.gradient_clip, dtype=dtype
+    )
+    rng = np.random.default_rng(seed)
+    run = _Run(trainer, rng, config)
+    if checkpoint is not None and (record := checkpoint.get(name)) is not None:
+        run.restore(record)
+    began = time.perf_counter() - run.state.seconds
+    state, status = run.state, ""
+    bar = tqdm(total=config.steps, initial=state.step, desc=name, disable=not progress, leave=False)
+    good = trainer.state
+    try:
+        while state.outcome is None and state.step < config.steps:
+            start, stop = state.step, min(state.step + config.chunk, config.steps)
+            losses = trainer.run(
+                _draw(rng, data, stop - start, config.batch_size),
+                config.learning_rates(start, stop),
+            )
+            fault = _fault(losses, state.losses)
+            if fault is not None:
+                trainer.state = good
+                state.outcome = "diverged"
+                status = _divergence(config, start, start + fault, losses[fault])
+                break
+            good = trainer.state
+            state.step = stop
+            state.losses.extend(losses.tolist())
+            bar.update(stop - start)
+            bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
+            run.look(start, validation)
+            state.seconds = time.perf_counter() - began
+            if checkpoint is not None and _crosses(start, stop, checkpoint.every):
+                checkpoint.put(name, *run.record())
+    except KeyboardInterrupt:
+        trainer.state = good
+        state.outcome = "interrupted"
+    finally:
+        bar.close()
+    state.seconds = time.perf_counter() - began
+    if checkpoint is not None and state.outcome in (None, "stopped early", "interrupted"):
+        checkpoint.put(name, *run.record())
+    steps = state.step
+    if config.patience and state.validation and state.outcome != "diverged":
+        trainer.state, steps = run.best, state.best_step
+    return FitResult(
+        arrays=trainer.arrays(),
+        history=_history(state),
+        outcome=state.outcome or "finished",
+        status=status or _status(state, config),
+        steps=steps,
+        seconds=state.seconds,
+        snapshots=run.snapshots,
+    )
+
+
+class _Run:
+    """A fit under way: what is looked at between chunks, and its checkpoint record."""
+
+    def __init__(self, trainer: Trainer, rng: np.random.Generator, config: FitConfig) -> None:
+        self.trainer, self.rng, self.config = trainer, rng, config
+        self.state = _Progress()
+        self.best = trainer.state
+        self.snapshots: list[tuple[int, dict[str, Arrays]]] = []
+        if config.snapshot_every:
+            self.snapshots.append((0, trainer.arrays()))
+
+    def look(self, start: int, validation: Mapping[str, np.ndarray] | None) -> None:
+        """Snapshot, validate, and decide about stopping early."""
+        state, every, patience = self.state, self.config.snapshot_every, self.config.patience
+        if every and _crosses(start, state.step, every):
+            self.snapshots.append((state.step, self.trainer.arrays()))
+        if validation is None:
+            return
+        value = self.trainer.evaluate(validation)
+        state.validation.append((state.step, value))
+        if value < state.best_loss:
+            state.best_loss, state.best_step, self.best = value, state.step, self.trainer.state
+        elif patience and state.step - state.best_step >= patience:
+            state.outcome = "stopped early"
+
+    def record(self) -> tuple[dict[str, Any], Arrays]:
+        """The JSON document and the arrays from which `restore` goes on."""
+        document = dataclasses.asdict(self.state)
+        if self.state.outcome == "interrupted":
+            document["outcome"] = None
+        arrays: Arrays = {"losses": np.array(document.pop("losses"))}
+        for key, value in self.trainer.export_state().items():
+            arrays[f"state/{key}"] = value
+        if self.config.patience:
+            current, self.trainer.state = self.trainer.state, self.best
+            for key, value in self.trainer.export_state().items():
+                arrays[f"best/{key}"] = value
+            self.trainer.state = current
+        for step, roles in self.snapshots:
+            for role, named in roles.items():
+                for key, value in named.items():
+                    arrays[f"snapshot/{step}/{role}/{key}"] = value
+        return {"progress": document, "rng": self.rng.bit_generator.state}, arrays
+
+    def restore(self, record: Record) -> None:
+        """Go on from a record."""
+        document = dict(record.document["progress"])
+        document["validation"] = [(step, value) for step, value in document["validation"]]
+        self.state = _Progress(**document, losses=record.arrays["losses"].tolist())
+        self.rng.bit_generator.state = record.document["rng"]
+        if self.config.patience:
+            self.trainer.import_state(_below(record.arrays, "best/"))
+            self.best = self.trainer.state
+        self.trainer.import_state(_below(record.arrays, "state/"))
+        snapshots: dict[int, dict[str, Arrays]] = {}
+        for key, value in _below(record.arrays, "snapshot/").items():
+            step, role, name = key.split("/", 2)
+            snapshots.setdefault(int(step), {}).setdefault(role, {})[name] = value
+        for _, empty in self.snapshots:
+            for roles in snapshots.values():
+                for role in empty:
+                    roles.setdefault(role, {})
+        self.snapshots = sorted(snapshots.items())
+
+
+def _draw(
+    rng: np.random.Generator, data: Mapping[str, np.ndarray], steps: int, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Row numbers ``(steps, batch)`` of the minibatches of each data set."""
+    indices = {}
+    for name, x in data.items():
+        if len(x) <= batch_size:
+            indices[name] = np.tile(np.arange(len(x)), (steps, 1))
+        else:
+            indices[name] = rng.integers(len(x), size=(steps, batch_size))
+    return indices
+
+
+def _crosses(start: int, stop: int, every: int) -> bool:
+    return start // every < stop // every
+
+
+#: A loss this far (in nats) above the first ones is an explosion, not noise.
+_EXPLOSION = 1e4
+
+
+def _fault(losses: np.ndarray, earlier: list[float]) -> int | None:
+    """Where, if at all, a chunk of losses is not finite or has exploded."""
+    reference = earlier[0] if earlier else losses[0]
+    with np.errstate(invalid="ignore"):
+        bad = ~(losses <= reference + _EXPLOSION * (1.0 + abs(reference)))
+    return int(np.argmax(bad)) if bad.any() else None
+
+
+def _divergence(config: FitConfig, kept: int, step: int, value: float) -> str:
+    what = "exploded" if np.isfinite(value) else "became non-finite"
+    cause = (
+        "The first step was already bad: check the scale of the data (standardise them)"
+        if step == 0
+        else f"Lower learning_rate (now {config.learning_rate:g}) or gradient_clip "
+        f"(now {config.gradient_clip:g}), or standardise the data"
+    )
+    return (
+        f"diverged: the loss {what} ({value:.3g}) at step {step}; the arrays of step {kept}, the "
+        f"last good ones, were restored. {cause}."
+    )
+
+
+def _status(state: _Progress, config: FitConfig) -> str:
+    if state.outcome == "stopped early":
+        return (
+            f"stopped early at step {state.step}: the validation loss had not improved for "
+            f"{config.patience} steps; the arrays of step {state.best_step}, the best ones, "
+            "were kept."
+        )
+    if state.outcome == "interrupted":
+        return (
+            f"interrupted at step {state.step} of {config.steps}; what was learned is kept. Fit "
+            "with a checkpoint file to be able to go on."
+        )
+    return f"finished: {state.step} steps."
+
+
+def _history(state: _Progress) -> dict[str, np.ndarray]:
+    history = {"step": np.arange(1, len(state.losses) + 1), "loss": np.array(state.losses)}
+    if state.validation:
+        steps, losses = zip(*state.validation, strict=True)
+        history |= {"validation_step": np.array(steps), "validation_loss": np.array(losses)}
+    return history
+
+
+def _below(arrays: Arrays, prefix: str) -> Arrays:
+    return {
+        key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)
+    }

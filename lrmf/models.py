@@ -1,0 +1,107 @@
+"""Flow and Density: a spec, named arrays and the backend that computes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .specs import Arrays, Shape
+
+if TYPE_CHECKING:
+    from .backends.base import Backend
+
+__all__ = ["DTYPES", "Density", "Flow", "Model"]
+
+DTYPES = ("float32", "float64")
+
+
+class Model:
+    """What flows and densities share. Arrays come back as they went in.
+
+    NumPy arrays (or lists) give NumPy arrays. Arrays of the backend (JAX arrays and tracers,
+    TensorFlow tensors) give arrays of the backend, so that they can be differentiated through.
+    """
+
+    def __init__(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        backend: Backend,
+        *,
+        dtype: str = "float32",
+        event_shape: Shape | None = None,
+    ) -> None:
+        self.spec = spec
+        self.backend = backend
+        self.dtype = dtype
+        self.event_shape = event_shape
+        self.native_arrays = dict(arrays)
+
+    @property
+    def arrays(self) -> Arrays:
+        """The named arrays, as NumPy arrays."""
+        return {name: np.asarray(value) for name, value in self.native_arrays.items()}
+
+    def _call(self, method: str, x: Any, argument: str = "x") -> Any:
+        native = self.backend.is_native(x)
+        if not native:
+            x = np.asarray(x)
+            if x.dtype.kind not in "fiub":
+                raise TypeError(f"{argument} must hold real numbers, got dtype {x.dtype}")
+        shape = tuple(x.shape)
+        expected = self.event_shape
+        if len(shape) < 2 or (expected is not None and shape[1:] != expected):
+            wanted = "(n, d)" if expected is None else f"(n, {', '.join(map(str, expected))})"
+            raise ValueError(f"expected {argument} of shape {wanted}, got {shape}")
+        if native:
+            return self.backend.call(method, self.spec, self.native_arrays, x)
+        return self.backend.call_numpy(method, self.spec, self.native_arrays, x, self.dtype)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.spec}, backend={self.backend.name!r}, "
+            f"dtype={self.dtype!r}, event_shape={self.event_shape})"
+        )
+
+
+class Flow(Model):
+    """An invertible map T of R^d with a tractable Jacobian determinant.
+
+    ``log_det`` MUST be log|det| of the Jacobian of the map just applied: that of T at x for
+    `forward`, that of T⁻¹ at y for `inverse`; shape ``(n,)``, in nats. So the two cancel on a
+    round trip.
+    """
+
+    def forward(self, x: Any) -> tuple[Any, Any]:
+        """T(x) and log|det ∇T(x)| for x of shape ``(n, *event_shape)``.
+
+        Raises ``ValueError`` for another shape and ``TypeError`` for anything but real numbers.
+        """
+        return self._call("forward", x)
+
+    def inverse(self, y: Any) -> tuple[Any, Any]:
+        """T⁻¹(y) and log|det ∇T⁻¹(y)| for y of shape ``(n, *event_shape)``."""
+        return self._call("inverse", y, "y")
+
+
+class Density(Model):
+    """A member of a density family M: log-densities in nats, and samples."""
+
+    def log_prob(self, x: Any) -> Any:
+        """log p(x), shape ``(n,)``, in nats, for x of shape ``(n, *event_shape)``."""
+        return self._call("log_prob", x)
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """Draw n points, shape ``(n, *event_shape)``; the same ones in both backends.
+
+        The noise comes from NumPy's generator; a foreign distribution uses its own sampler.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"n must be a positive integer, got {n!r}")
+        if self.event_shape is None:
+            raise ValueError("this density fits any event shape, so it can't be sampled")
+        return self.backend.sample(
+            self.spec, self.native_arrays, int(n), seed, self.event_shape, self.dtype
+        )
