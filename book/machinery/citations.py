@@ -30,7 +30,9 @@ class Citations:
         """Return the surnames: one, two, or the first with et al."""
         entry = self[key]
         persons = entry.persons.get("author") or entry.persons.get("editor", [])
-        names = [_plain(" ".join((*person.prelast_names, *person.last_names))) for person in persons]
+        names = [
+            _plain(" ".join((*person.prelast_names, *person.last_names))) for person in persons
+        ]
         if not names:
             raise BookError(f"the entry '{key}' has no author")
         if len(names) > 2:

@@ -125,7 +125,9 @@ class Inline:
     def _ref(self, content: str) -> str:
         text, label = self._split(content)
         if label.kind in ("figure", "table") and not text:
-            raise BookError(f"refer to {label.name} with {{numref}}: {{ref}} would show its caption")
+            raise BookError(
+                f"refer to {label.name} with {{numref}}: {{ref}} would show its caption"
+            )
         return self._to(label.page, self.text(text or label.text))
 
     def _numref(self, content: str) -> str:

@@ -144,9 +144,7 @@ def _labels(parser: MarkdownIt, page: Page) -> Iterator[Label]:
             yield from _directive_labels(page, token, directive, line)
 
 
-def _directive_labels(
-    page: Page, token: Token, directive: Directive, line: int
-) -> Iterator[Label]:
+def _directive_labels(page: Page, token: Token, directive: Directive, line: int) -> Iterator[Label]:
     kind = directive.name.removeprefix("prf:")
     name = directive.label or ""
     numbered = "" if "nonumber" in directive.options else "?"

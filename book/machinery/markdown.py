@@ -95,7 +95,7 @@ def directive_of(token: Token) -> Directive | None:
         return None
     name, _, argument = token.info.strip()[1:].partition("}")
     result = parse_directive_text(
-        _AnyDirective,  # type: ignore[arg-type]
+        _AnyDirective,
         argument.strip(),
         token.content,
         validate_options=False,
@@ -112,7 +112,9 @@ def directive_of(token: Token) -> Directive | None:
     )
 
 
-def walk(parser: MarkdownIt, text: str, line: int = 0) -> Iterator[tuple[Token, Directive | None, int]]:
+def walk(
+    parser: MarkdownIt, text: str, line: int = 0
+) -> Iterator[tuple[Token, Directive | None, int]]:
     """Yield block tokens in the order of the page, those inside directives included.
 
     Each comes with its directive, if it is one, and its line in the page (from 0).

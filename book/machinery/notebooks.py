@@ -107,7 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 1 where --check finds stale notebooks."""
     parser = argparse.ArgumentParser(description=__doc__)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--check", action="store_true", help="write nothing, fail where one is stale")
+    group.add_argument(
+        "--check", action="store_true", help="write nothing, fail where one is stale"
+    )
     group.add_argument("--list", action="store_true", help="print the paths of all notebooks")
     options = parser.parse_args(arguments)
     try:

@@ -156,7 +156,8 @@ class Renderer:
         name = directive.name
         if name == "prf:proof":
             # The tombstone shows where the proof ends: a notebook has no box around it.
-            return f"{self._head('*Proof.*', directive)}\n\n{self._body(directive, body_line)}\n\n$\\square$"
+            head = f"*Proof.* {self.inline.text(directive.argument)}".rstrip()
+            return f"{head}\n\n{self._body(directive, body_line)}\n\n$\\square$"
         if name.startswith("prf:") and name[4:] in STATEMENTS:
             return self._numbered(directive, line, body_line)
         if name in ADMONITIONS or name in ("admonition", "dropdown"):
@@ -182,9 +183,6 @@ class Renderer:
 
     def _body(self, directive: Directive, body_line: int) -> str:
         return self._blocks(directive.body, body_line).strip("\n")
-
-    def _head(self, head: str, directive: Directive) -> str:
-        return f"{head} {self.inline.text(directive.argument)}".rstrip()
 
     def _numbered(self, directive: Directive, line: int, body_line: int) -> str:
         label = self.labels.at(self.page, line)
@@ -265,7 +263,9 @@ class Renderer:
         return self._math(directive.body, self.labels[label].number if label else None)
 
     def _epigraph(self, directive: Directive, line: int, body_line: int) -> str:
-        return "\n".join(f"> {row}".rstrip() for row in self._body(directive, body_line).split("\n"))
+        return "\n".join(
+            f"> {row}".rstrip() for row in self._body(directive, body_line).split("\n")
+        )
 
 
 def _details(title: str, body: str) -> str:
