@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, linalg, optimize, stats
 
+import lrmf
 from lrmf.theory import gaussian
 
 # POT imports every array library it finds; these tests only give it NumPy arrays.
@@ -229,6 +230,19 @@ def test_moment_matching_map_matches_for_every_rotation(d, seed):
     np.testing.assert_allclose(recovered, rotation, atol=1e-8)
 
 
+@pytest.mark.parametrize("backend", ["jax", "tfp"])
+@pytest.mark.parametrize("d", [1, 3])
+def test_density_arrays_make_the_normal_density(d, backend):
+    moments, _, _ = random_moments(d, 0)
+    mean, cov = moments["mean_a"], moments["cov_a"]
+    arrays = gaussian.density_arrays(mean, cov)
+    density = lrmf.get_backend(backend).density(lrmf.Gaussian(), arrays, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(50, d))
+    np.testing.assert_allclose(
+        density.log_prob(x), stats.multivariate_normal.logpdf(x, mean, cov), rtol=1e-9
+    )
+
+
 def test_functions_broadcast_over_leading_axes():
     d, cases = 3, [random_moments(3, seed) for seed in range(5)]
     stacked = {name: np.stack([case[0][name] for case in cases]) for name in cases[0][0]}
@@ -299,6 +313,11 @@ def test_a_rotation_that_is_not_orthogonal_is_refused():
         gaussian.moment_matching_map([[1.0, 0.1], [0.0, 1.0]], **GOOD)
     with pytest.raises(ValueError, match="same number of features"):
         gaussian.moment_matching_map(np.eye(3), **GOOD)
+
+
+def test_density_arrays_refuse_several_densities():
+    with pytest.raises(ValueError, match=r"one density.*got \(2, 2\) and \(2, 2, 2\)"):
+        gaussian.density_arrays(np.zeros((2, 2)), np.stack([np.eye(2)] * 2))
 
 
 def test_constant_refuses_covariances_of_different_size():
