@@ -94,8 +94,7 @@ class Backend(ABC):
     def init(
         self, kind: Any, spec: Any, event_shape: Shape, rng: np.random.Generator
     ) -> tuple[Role, Arrays]:
-        """A model's role (named after its kind) and its initial arrays, for a spec or a
-        library's own object."""
+        """A model's role, named after its kind, and its initial arrays."""
         check_kind(kind, spec)
         name = "transform" if kind is Flow else "density"
         if isinstance(spec, Spec):
@@ -135,11 +134,11 @@ class Backend(ABC):
 
     @abstractmethod
     def mean(self, x: Any) -> Any:
-        """The mean over all entries."""
+        """The mean over all entries; NumPy in, NumPy out."""
 
     @abstractmethod
     def concatenate(self, arrays: list[Any]) -> Any:
-        """Concatenate along the first axis."""
+        """Concatenate along the first axis; NumPy in, NumPy out."""
 
     @abstractmethod
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:

@@ -54,9 +54,12 @@ class JaxBackend(Backend):
         return jnp.asarray(x, dtype)
 
     def mean(self, x: Any) -> Any:
-        return jnp.mean(x)
+        return np.mean(x) if isinstance(x, np.ndarray) else jnp.mean(x)
 
     def concatenate(self, arrays: list[Any]) -> Any:
+        # NumPy in, NumPy out: JAX would round float64 arrays to float32 here.
+        if all(isinstance(array, np.ndarray) for array in arrays):
+            return np.concatenate(arrays)
         return jnp.concatenate(arrays)
 
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:

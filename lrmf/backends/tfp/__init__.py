@@ -41,9 +41,11 @@ class TFPBackend(Backend):
         return tf.convert_to_tensor(np.asarray(x), dtype=dtype)
 
     def mean(self, x: Any) -> Any:
-        return tf.reduce_mean(x)
+        return np.mean(x) if isinstance(x, np.ndarray) else tf.reduce_mean(x)
 
     def concatenate(self, arrays: list[Any]) -> Any:
+        if all(isinstance(array, np.ndarray) for array in arrays):
+            return np.concatenate(arrays)
         return tf.concat(arrays, axis=0)
 
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
