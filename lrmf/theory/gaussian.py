@@ -1,18 +1,18 @@
 r"""The log-likelihood-ratio minimising flow between two normal densities, in closed form.
 
-M is the family of all normal densities on R^d, the transform is affine, T(x) = M x + b, and
+M is the family of all normal densities on R^d, the transform is affine, T(x) = K x + b, and
 expectations are exact (the population version of the paper's Example 2.1). Nothing here needs A
 and B to be normal themselves: a normal density sees only their first two moments. All values are
 in nats.
 
-Write Σ_T = M Σ_A Mᵀ for the covariance of T(A) and δ = M μ_A + b − μ_B for the gap between the
+Write Σ_T = K Σ_A Kᵀ for the covariance of T(A) and δ = K μ_A + b − μ_B for the gap between the
 means. The best shared density has the moments of the equal mixture of T(A) and B,
 
-    μ_S = (M μ_A + b + μ_B) / 2,    Σ_S = (Σ_T + Σ_B) / 2 + δ δᵀ / 4,
+    μ_S = (K μ_A + b + μ_B) / 2,    Σ_S = (Σ_T + Σ_B) / 2 + δ δᵀ / 4,
 
 and the loss, minimised over the shared density, is
 
-    min L_LRMF = log det Σ_S − log |det M| − (log det Σ_A + log det Σ_B) / 2.
+    min L_LRMF = log det Σ_S − log |det K| − (log det Σ_A + log det Σ_B) / 2.
 
 Every function takes means ``(..., d)`` and covariances ``(..., d, d)`` and broadcasts over the
 leading axes; the names ending in ``_1d`` take scalars (or arrays of them) and standard deviations.
@@ -135,9 +135,9 @@ def loss(
     mean_b: ArrayLike,
     cov_b: ArrayLike,
 ) -> Array:
-    """LRMF loss of T(x) = M x + b with its best shared density, min over θ_S of L_LRMF (nats).
+    """LRMF loss of T(x) = K x + b with its best shared density, min over θ_S of L_LRMF (nats).
 
-    log det Σ_S − log|det M| − ½ log det Σ_A − ½ log det Σ_B, the multivariate form of the
+    log det Σ_S − log|det K| − ½ log det Σ_A − ½ log det Σ_B, the multivariate form of the
     paper's Example 2.1. ``matrix`` is ``(..., d, d)``, ``shift`` ``(..., d)``, the result
     ``(...)``. It equals d_Λ(T(A), B; M): for an affine T the bound's error E_bias is zero. Raises
     ``ValueError`` for a singular ``matrix``, matrices that are not covariances, and shapes that do
@@ -164,7 +164,7 @@ def loss_gradient(
 ) -> tuple[Array, Array]:
     """Gradient of :func:`loss` with respect to ``matrix`` and ``shift``.
 
-    ∂L/∂M = Σ_S⁻¹ (M Σ_A + ½ δ μ_Aᵀ) − M⁻ᵀ  and  ∂L/∂b = ½ Σ_S⁻¹ δ, of shapes ``(..., d, d)`` and
+    ∂L/∂K = Σ_S⁻¹ (K Σ_A + ½ δ μ_Aᵀ) − K⁻ᵀ  and  ∂L/∂b = ½ Σ_S⁻¹ δ, of shapes ``(..., d, d)`` and
     ``(..., d)``. Raises ``ValueError`` like :func:`loss`.
     """
     m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
@@ -207,7 +207,7 @@ def moment_matching_map(
 ) -> tuple[Array, Array]:
     """Matrix and shift of the affine map that an orthogonal Q selects among all minimisers.
 
-    M = Σ_B^(½) Q Σ_A^(−½) and b = μ_B − M μ_A. Every minimiser of :func:`loss` has this form for
+    K = Σ_B^(½) Q Σ_A^(−½) and b = μ_B − K μ_A. Every minimiser of :func:`loss` has this form for
     exactly one Q. ``rotation`` is ``(..., d, d)``. Raises ``ValueError`` for a ``rotation`` that
     is not orthogonal, matrices that are not covariances, and shapes that do not fit.
     """
@@ -402,5 +402,5 @@ def _affine(matrix: ArrayLike, shift: ArrayLike, *, features: int) -> tuple[Arra
     stretch = np.linalg.svd(linear, compute_uv=False)
     # A singular matrix of rounded entries has a tiny determinant, seldom one that is zero.
     if (stretch[..., -1] <= np.finfo(float).eps * features * stretch[..., 0]).any():
-        raise ValueError("matrix must not be singular: T(x) = M x + b has to be invertible.")
+        raise ValueError("matrix must not be singular: T(x) = K x + b has to be invertible.")
     return linear, offset
