@@ -7,6 +7,7 @@ the same seed gives the same model in every backend. Arrays are float64 here; a 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -227,7 +228,7 @@ class RealNVP(FlowSpec):
         condition, transformed = self.halves(block, features)
         outputs = 2 * (transformed.stop - transformed.start)
         widths = [condition.stop - condition.start, *self.hidden, outputs]
-        return list(zip(widths[:-1], widths[1:], strict=True))
+        return list(itertools.pairwise(widths))
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:
         (d,) = _vector_shape(self, event_shape, minimum=2)
@@ -316,4 +317,4 @@ def _check_rng(rng: object) -> None:
 
 
 def _is_positive_int(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from ...specs import Affine, Identity, RealNVP
-
-tfb = tfp.bijectors
 
 __all__ = ["bijector"]
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from ...specs import FlowSpec, Gaussian, Shape
 from .bijections import bijector
-
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 __all__ = ["distribution", "pushed_forward"]
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from ...models import Flow
 from ...specs import Arrays, Shape
 from .bijections import bijector
 from .densities import distribution, pushed_forward
-
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 __all__ = [
     "ForeignBijector",
