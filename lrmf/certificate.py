@@ -71,14 +71,26 @@ class Certificate:
         """``"aligned ..."``, ``"not aligned ..."`` or ``"not decided ..."``, and why.
 
         Aligned: the distance plus two standard errors lies below the tolerance. Not aligned: the
-        distance minus two standard errors lies above it. Otherwise, or with a bound clearly below
-        zero, the data do not decide.
+        distance minus two standard errors lies above it. Otherwise, or with a distance or a bound
+        clearly below zero, which neither can be, or with numbers that overflowed, the data do not
+        decide.
         """
         distance = f"lrd {self.lrd:.3f} ± {self.lrd_stderr:.3f} nats"
         if self.lrd - 2.0 * self.lrd_stderr > self.tolerance:
             return (
                 f"not aligned: {distance}, on a scale from 0 to 2 log 2 = {_SCALE:.3f}. The usual "
                 "cause is a vanishing gradient: the data started too far apart; or too few steps"
+            )
+        if not np.isfinite([self.lrd, self.lrd_stderr, self.bound, self.bound_stderr]).all():
+            return (
+                f"not decided: {distance}, bound {self.bound:.3f} ± {self.bound_stderr:.3f} nats; "
+                "log-densities overflow at some of these points: look for outliers, standardise "
+                'the data, or fit with dtype="float64"'
+            )
+        if self.lrd + 2.0 * self.lrd_stderr < -self.tolerance:
+            return (
+                f"not decided: {distance}, clearly below zero, so the refitted copies overfit "
+                "their training data; fit to more points, or lower refit_steps"
             )
         if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT:
             return (
@@ -102,6 +114,8 @@ class Certificate:
 
 def _sum_of_means(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """The sum of two independent means, and its standard error."""
-    value = float(np.mean(first) + np.mean(second))
-    variance = np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second)
+    # Overflow shows in the verdict.
+    with np.errstate(invalid="ignore", over="ignore"):
+        value = float(np.mean(first) + np.mean(second))
+        variance = np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second)
     return value, float(np.sqrt(variance))

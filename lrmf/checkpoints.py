@@ -7,6 +7,7 @@ last write and ends where an uninterrupted run would have ended, bit for bit.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,9 @@ class Checkpoint:
         self.every = every
         self._fingerprint = fingerprint
         self._records: dict[str, Record] = {}
+        self._lock = threading.Lock()  # stages may run side by side
+        storage.check_destination(self.path)
         if not self.path.exists():
-            storage.check_destination(self.path)
             return
         arrays, document = storage.read(self.path, _KIND)
         if document["fingerprint"] != fingerprint:
@@ -66,7 +68,11 @@ class Checkpoint:
 
     def put(self, name: str, document: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Replace the record of a stage, and write the file."""
-        self._records[name] = Record(document, dict(arrays))
+        with self._lock:
+            self._records[name] = Record(document, dict(arrays))
+            self._write()
+
+    def _write(self) -> None:
         storage.write(
             self.path,
             {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,10 @@ from tqdm.auto import tqdm
 
 from .backends.base import Backend, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
+from .checks import check_positive_int, check_positive_number
 from .specs import Arrays
 
-__all__ = ["FitConfig", "FitResult", "check_positive_int", "fit"]
+__all__ = ["FitConfig", "FitResult", "fit"]
 
 Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
 
@@ -57,16 +59,8 @@ class FitConfig:
             value = getattr(self, name)
             if value is not None or name not in ("snapshot_every", "patience"):
                 check_positive_int(name, value)
-        for name in ("learning_rate", "gradient_clip"):
-            value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float, np.integer, np.floating))
-                or not value > 0
-                or math.isnan(value)
-                or (name == "learning_rate" and math.isinf(value))
-            ):
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        check_positive_number("learning_rate", self.learning_rate)
+        check_positive_number("gradient_clip", self.gradient_clip, infinite=True)
         if self.schedule not in ("cosine", "constant"):
             raise ValueError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
 
@@ -76,12 +70,6 @@ class FitConfig:
             return np.full(stop - start, float(self.learning_rate))
         progress = np.arange(start, stop) / self.steps
         return self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * progress))
-
-
-def check_positive_int(name: str, value: object) -> None:
-    """Refuse anything but a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +123,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     name: str = "fit",
     progress: bool = True,
+    stop: threading.Event | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
 
@@ -151,6 +140,7 @@ def fit(
         checkpoint: the file to resume from and to write to.
         name: of this fit, in the checkpoint and on the progress bar.
         progress: whether to show a progress bar.
+        stop: when set, by another thread, the fit ends as on ``KeyboardInterrupt``.
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
@@ -164,32 +154,41 @@ def fit(
         run.restore(record)
     began = time.perf_counter() - run.state.seconds
     state, status = run.state, ""
-    bar = tqdm(total=config.steps, initial=state.step, desc=name, disable=not progress, leave=False)
-    good = trainer.state
+    # Passed only to turn the bar off: an argument would override TQDM_DISABLE.
+    silent = {} if progress else {"disable": True}
+    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, **silent)
+    mark = run.mark()
     try:
         while state.outcome is None and state.step < config.steps:
-            start, stop = state.step, min(state.step + config.chunk, config.steps)
+            before, mark = mark, run.mark()
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
+            start, end = state.step, min(state.step + config.chunk, config.steps)
             losses = trainer.run(
-                _draw(rng, data, stop - start, config.batch_size),
-                config.learning_rates(start, stop),
+                _draw(rng, data, end - start, config.batch_size),
+                config.learning_rates(start, end),
             )
             fault = _fault(losses, state.losses)
+            if fault is None and end == config.steps and not _finite(trainer.arrays()):
+                # Only the last chunk's arrays meet no further loss that would tell.
+                fault, losses = len(losses), np.append(losses, np.nan)
             if fault is not None:
-                trainer.state = good
+                # A bad first loss blames the arrays that the chunk before ended with.
+                run.back(before if fault == 0 else mark)
                 state.outcome = "diverged"
-                status = _divergence(config, start, start + fault, losses[fault])
+                status = _divergence(config, state.step, start + fault, losses[fault])
                 break
-            good = trainer.state
-            state.step = stop
+            state.step = end
             state.losses.extend(losses.tolist())
-            bar.update(stop - start)
+            bar.update(end - start)
             bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
             run.look(start, validation)
             state.seconds = time.perf_counter() - began
-            if checkpoint is not None and _crosses(start, stop, checkpoint.every):
+            if checkpoint is not None and _crosses(start, end, checkpoint.every):
                 checkpoint.put(name, *run.record())
     except KeyboardInterrupt:
-        trainer.state = good
+        # Whatever it broke into, a resumed fit draws this chunk's minibatches again.
+        run.back(mark)
         state.outcome = "interrupted"
     finally:
         bar.close()
@@ -210,6 +209,18 @@ def fit(
     )
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """Where a fit stood between two chunks."""
+
+    trainer: Any
+    rng: dict[str, Any]
+    step: int
+    best: tuple[Any, int, float]
+    validations: int
+    snapshots: int
+
+
 class _Run:
     """A fit under way: what is looked at between chunks, and its checkpoint record."""
 
@@ -220,6 +231,28 @@ class _Run:
         self.snapshots: list[tuple[int, dict[str, Arrays]]] = []
         if config.snapshot_every:
             self.snapshots.append((0, trainer.arrays()))
+
+    def mark(self) -> _Mark:
+        """Where the fit stands."""
+        state = self.state
+        return _Mark(
+            trainer=self.trainer.state,
+            rng=self.rng.bit_generator.state,
+            step=state.step,
+            best=(self.best, state.best_step, state.best_loss),
+            validations=len(state.validation),
+            snapshots=len(self.snapshots),
+        )
+
+    def back(self, mark: _Mark) -> None:
+        """Forget what came after a mark."""
+        state = self.state
+        self.trainer.state, self.rng.bit_generator.state = mark.trainer, mark.rng
+        self.best, state.best_step, state.best_loss = mark.best
+        state.step, state.outcome = mark.step, None
+        del state.losses[mark.step :]
+        del state.validation[mark.validations :]
+        del self.snapshots[mark.snapshots :]
 
     def look(self, start: int, validation: Mapping[str, np.ndarray] | None) -> None:
         """Snapshot, validate, and decide about stopping early."""
@@ -300,8 +333,12 @@ def _fault(losses: np.ndarray, earlier: list[float]) -> int | None:
     """Where, if at all, a chunk of losses is not finite or has exploded."""
     reference = earlier[0] if earlier else losses[0]
     with np.errstate(invalid="ignore"):
-        bad = ~(losses <= reference + _EXPLOSION * (1.0 + abs(reference)))
+        bad = ~(np.isfinite(losses) & (losses <= reference + _EXPLOSION * (1.0 + abs(reference))))
     return int(np.argmax(bad)) if bad.any() else None
+
+
+def _finite(arrays: Mapping[str, Arrays]) -> bool:
+    return all(np.isfinite(x).all() for named in arrays.values() for x in named.values())
 
 
 def _divergence(config: FitConfig, kept: int, step: int, value: float) -> str:

@@ -14,17 +14,17 @@ from ..specs import Shape
 __all__ = ["FlowAligner", "check_pair", "check_points"]
 
 
-def check_points(x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
+def check_points(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64") -> np.ndarray:
     """Data points ``(n, *event_shape)`` as an array of real numbers.
+
+    ``dtype`` is what the model will compute in; it must be able to hold them.
 
     Raises:
         TypeError: missing, or not numbers.
-        ValueError: wrong rank, too few rows, no features, NaN or infinite values.
+        ValueError: wrong rank, too few rows, no features, NaN, infinite or too large values.
     """
     if x is None:
-        raise TypeError(
-            f"{argument} is missing: pass the data by name, as in fit(Xs=source, Xt=target)"
-        )
+        raise TypeError(f"{argument} is missing; data go by name, as in fit(Xs=source, Xt=target)")
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise TypeError(
@@ -47,13 +47,22 @@ def check_points(x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
             f"{np.count_nonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))} rows; "
             "remove or impute them"
         )
-    return array.astype(np.float64)
+    array = array.astype(np.float64)
+    largest = float(np.max(np.abs(array)))
+    if largest > float(np.finfo(dtype).max):
+        raise ValueError(
+            f"{argument} holds values up to {largest:.3g}, too large for {dtype}; standardise "
+            "the data"
+        )
+    return array
 
 
-def check_pair(source: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+def check_pair(
+    source: Any, target: Any, *, dtype: str = "float64"
+) -> tuple[np.ndarray, np.ndarray]:
     """Source and target, each with two or more rows and with the same features."""
-    first = check_points(source, "Xs", minimum=2)
-    second = check_points(target, "Xt", minimum=2)
+    first = check_points(source, "Xs", minimum=2, dtype=dtype)
+    second = check_points(target, "Xt", minimum=2, dtype=dtype)
     check_features(second, "Xt", first.shape[1:], "Xs")
     return first, second
 
@@ -109,8 +118,8 @@ class FlowAligner(BaseEstimator):
         return self.transform_
 
     def _check_new(self, x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
-        self._fitted_flow()
-        points = check_points(x, argument, minimum=minimum)
+        dtype = self._fitted_flow().dtype
+        points = check_points(x, argument, minimum=minimum, dtype=dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points
 

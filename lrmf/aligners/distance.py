@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..checks import check_fraction, check_seed
 from ..specs import Gaussian, Identity
 from .base import check_pair
 from .likelihood_ratio import LRMF
@@ -61,8 +62,8 @@ def lrd(
     True
     """
     source, target = check_pair(Xs, Xt)
-    if not 0.0 <= held_out < 1.0:
-        raise ValueError(f"held_out must lie in [0, 1), got {held_out!r}")
+    check_fraction("held_out", held_out)
+    check_seed(seed)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     train, test = [], []
     for x, argument in ((source, "Xs"), (target, "Xt")):

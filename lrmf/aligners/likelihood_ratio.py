@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from ..backends import get_backend
-from ..backends.base import Backend, Loss, Role, check_dtype
+from ..backends.base import check_dtype
 from ..certificate import Certificate
 from ..checkpoints import Checkpoint
-from ..fitting import FitConfig, FitResult, check_positive_int, fit
+from ..checks import check_fraction, check_positive_int, check_positive_number, check_seed
+from ..fitting import FitConfig
 from ..models import Density, Flow
-from ..objectives import likelihood, likelihood_ratio
-from ..specs import Arrays, Gaussian, RealNVP
+from ..objectives import likelihood_ratio
+from ..specs import Gaussian, RealNVP
 from . import persistence
 from .base import FlowAligner, check_pair
+from .stages import Stage, Stages
 
 __all__ = ["LRMF"]
 
@@ -146,8 +150,9 @@ class LRMF(FlowAligner):
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled.
         """
-        source, target = check_pair(Xs, Xt)
+        began = time.perf_counter()
         configs = self._configs()
+        source, target = check_pair(Xs, Xt, dtype=self.dtype)
         backend = get_backend(self.backend)
         event_shape = source.shape[1:]
         seeds = np.random.SeedSequence(self.seed).spawn(8)
@@ -162,26 +167,30 @@ class LRMF(FlowAligner):
         if checkpoint is not None:
             file = Checkpoint(
                 checkpoint,
-                fingerprint=self._fingerprint(source, target),
+                fingerprint=self._fingerprint(source, target, flow_arrays, density_arrays),
                 every=self.checkpoint_every,
             )
-        stages = _Stages(backend, density_role, file, self.dtype, self.progress)
+        stages = Stages(
+            backend, density_role, checkpoint=file, dtype=self.dtype, progress=self.progress
+        )
 
         # All densities start from the same arrays, so that the bound does not compare starts.
         initial = {"density": density_arrays}
-        private = {
-            side: stages.density(f"private {side}", initial, x, configs["private"], seed)
-            for (side, x), seed in zip(data.items(), seeds[3:5], strict=True)
-        }
-        result = stages.fit(
-            "flow",
-            likelihood_ratio,
-            (flow_role, density_role),
-            {"transform": flow_arrays, **initial},
-            data,
-            configs["flow"],
-            seeds[5],
-            held_out,
+        result, *private = stages.run(
+            Stage(
+                "flow",
+                likelihood_ratio,
+                (flow_role, density_role),
+                {"transform": flow_arrays, **initial},
+                data,
+                configs["flow"],
+                seeds[5],
+                held_out,
+            ),
+            *(
+                stages.density(f"private {side}", initial, x, configs["private"], seed)
+                for (side, x), seed in zip(data.items(), seeds[3:5], strict=True)
+            ),
         )
 
         self._event_shape = event_shape
@@ -189,13 +198,15 @@ class LRMF(FlowAligner):
         self.density_ = backend.model(density_role, result.arrays["density"], self.dtype)
         shared = {"density": result.arrays["density"]}
         moved = {"source": self.transform_.forward(data["source"])[0], "target": data["target"]}
-        refitted = {
-            side: stages.density(f"refit {side}", shared, x, configs["refit"], seed)
-            for (side, x), seed in zip(moved.items(), seeds[6:8], strict=True)
-        }
-        for side in ("source", "target"):
-            for kind, results in (("private", private), ("refitted", refitted)):
-                model = backend.model(density_role, results[side].arrays["density"], self.dtype)
+        refitted = stages.run(
+            *(
+                stages.density(f"refit {side}", shared, x, configs["refit"], seed)
+                for (side, x), seed in zip(moved.items(), seeds[6:8], strict=True)
+            )
+        )
+        for kind, results in (("private", private), ("refitted", refitted)):
+            for side, fitted in zip(("source", "target"), results, strict=True):
+                model = backend.model(density_role, fitted.arrays["density"], self.dtype)
                 setattr(self, f"{kind}_{side}_", model)
         self.complete_ = stages.failure is None
         self.constant_ = float(
@@ -218,7 +229,7 @@ class LRMF(FlowAligner):
         self.outcome_ = failed.outcome
         self.status_ = failed.status if name == "flow" else f"{name}: {failed.status}"
         self.n_steps_ = result.steps
-        self.seconds_ = stages.seconds
+        self.seconds_ = time.perf_counter() - began
         return self
 
     def certificate(self, Xs: Any, Xt: Any) -> Certificate:
@@ -240,13 +251,15 @@ class LRMF(FlowAligner):
         moved, log_det = self.transform_.forward(source)
         shared_source = self.density_.log_prob(moved)
         shared_target = self.density_.log_prob(target)
-        return Certificate.from_terms(
-            gain_source=self.refitted_source_.log_prob(moved) - shared_source,
-            gain_target=self.refitted_target_.log_prob(target) - shared_target,
-            bound_source=self.private_source_.log_prob(source) - log_det - shared_source,
-            bound_target=self.private_target_.log_prob(target) - shared_target,
-            tolerance=self.tolerance,
-        )
+        # Where log-densities overflow to -inf their differences are NaN; the verdict says so.
+        with np.errstate(invalid="ignore"):
+            return Certificate.from_terms(
+                gain_source=self.refitted_source_.log_prob(moved) - shared_source,
+                gain_target=self.refitted_target_.log_prob(target) - shared_target,
+                bound_source=self.private_source_.log_prob(source) - log_det - shared_source,
+                bound_target=self.private_target_.log_prob(target) - shared_target,
+                tolerance=self.tolerance,
+            )
 
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus the held-out LRMF loss with its constant, in nats: higher is better."""
@@ -279,16 +292,11 @@ class LRMF(FlowAligner):
     def _configs(self) -> dict[str, FitConfig]:
         """Check the parameters, and give the settings of each stage."""
         check_dtype(self.dtype)
-        if not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
-            raise ValueError(f"seed must be a non-negative integer, got {self.seed!r}")
-        if not 0.0 <= self.validation_fraction < 1.0:
-            raise ValueError(
-                f"validation_fraction must lie in [0, 1), got {self.validation_fraction!r}"
-            )
+        check_seed(self.seed)
+        check_fraction("validation_fraction", self.validation_fraction)
         if self.patience is not None and not self.validation_fraction:
             raise ValueError("patience needs held-out data: set validation_fraction, such as 0.1")
-        if not self.tolerance > 0:
-            raise ValueError(f"tolerance must be a positive number, got {self.tolerance!r}")
+        check_positive_number("tolerance", self.tolerance)
         common = {
             name: getattr(self, name)
             for name in ("batch_size", "learning_rate", "schedule", "gradient_clip")
@@ -304,6 +312,7 @@ class LRMF(FlowAligner):
         if refit_learning_rate is None:
             share = 1.0 if isinstance(self.density, Gaussian) else 0.1
             refit_learning_rate = share * self.learning_rate
+        check_positive_number("refit_learning_rate", refit_learning_rate)
         check_positive_int("private_steps", private)
         check_positive_int("refit_steps", self.refit_steps)
         check_positive_int("checkpoint_every", self.checkpoint_every)
@@ -334,85 +343,20 @@ class LRMF(FlowAligner):
             held_out[side], data[side] = x[rows[:count]], x[rows[count:]]
         return data, held_out
 
-    def _fingerprint(self, source: np.ndarray, target: np.ndarray) -> str:
-        """Identifies what decides a fit's outcome: parameters and data."""
+    def _fingerprint(
+        self, source: np.ndarray, target: np.ndarray, *initial: Mapping[str, np.ndarray]
+    ) -> str:
+        """Identifies what decides a fit's outcome: parameters, data and initial arrays.
+
+        The initial arrays follow from seed and specs, but not those of a library's own objects.
+        """
         described = {
             name: repr(value)
             for name, value in self.get_params().items()
             if name not in ("progress", "checkpoint_every", "tolerance")
         }
         digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-        for x in (source, target):
+        for x in (source, target, *(x for arrays in initial for x in arrays.values())):
             digest.update(repr(x.shape).encode())
             digest.update(np.ascontiguousarray(x).tobytes())
         return digest.hexdigest()
-
-
-class _Stages:
-    """Runs the stages of a fit; after one that failed, the others keep their initial arrays."""
-
-    def __init__(
-        self,
-        backend: Backend,
-        density_role: Role,
-        checkpoint: Checkpoint | None,
-        dtype: str,
-        progress: bool,
-    ) -> None:
-        self._density_role = density_role
-        self._options: dict[str, Any] = {
-            "backend": backend,
-            "checkpoint": checkpoint,
-            "dtype": dtype,
-            "progress": progress,
-        }
-        self.failure: tuple[str, FitResult] | None = None
-        self.seconds = 0.0
-
-    def density(
-        self,
-        name: str,
-        initial: dict[str, Arrays],
-        x: np.ndarray,
-        config: FitConfig,
-        seed: np.random.SeedSequence,
-    ) -> FitResult:
-        """Fit a density by maximum likelihood."""
-        return self.fit(name, likelihood, (self._density_role,), initial, {"data": x}, config, seed)
-
-    def fit(
-        self,
-        name: str,
-        loss: Loss,
-        roles: tuple[Role, ...],
-        initial: dict[str, Arrays],
-        data: dict[str, np.ndarray],
-        config: FitConfig,
-        seed: np.random.SeedSequence,
-        validation: dict[str, np.ndarray] | None = None,
-    ) -> FitResult:
-        """Run one stage, unless an earlier one failed."""
-        if self.failure is not None:
-            return FitResult(
-                arrays=initial,
-                history={"step": np.arange(0), "loss": np.zeros(0)},
-                outcome="interrupted",
-                status="not run",
-                steps=0,
-                seconds=0.0,
-            )
-        result = fit(
-            loss,
-            roles,
-            initial,
-            data,
-            config=config,
-            seed=seed,
-            validation=validation,
-            name=name,
-            **self._options,
-        )
-        self.seconds += result.seconds
-        if result.outcome in ("diverged", "interrupted"):
-            self.failure = (name, result)
-        return result

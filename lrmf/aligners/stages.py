@@ -1,0 +1,120 @@
+"""The stages of a fit, side by side where they do not depend on each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backends.base import Backend, Loss, Role
+from ..checkpoints import Checkpoint
+from ..fitting import FitConfig, FitResult, fit
+from ..objectives import likelihood
+from ..specs import Arrays
+
+__all__ = ["Stage", "Stages"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One call of `lrmf.fitting.fit`, still to be made."""
+
+    name: str
+    loss: Loss
+    roles: tuple[Role, ...]
+    initial: dict[str, Arrays]
+    data: Mapping[str, np.ndarray]
+    config: FitConfig
+    seed: np.random.SeedSequence
+    validation: Mapping[str, np.ndarray] | None = None
+
+
+class Stages:
+    """Runs stages; after one that failed, later ones keep their initial arrays.
+
+    Small networks leave most of a machine idle, so two stages run at a time, in threads: compiled
+    code runs outside Python's lock. Each draws from its own seed, so the order of events changes
+    no result. Foreign models that compute with variables of their own can't be shared by threads.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        density_role: Role,
+        *,
+        checkpoint: Checkpoint | None,
+        dtype: str,
+        progress: bool,
+    ) -> None:
+        self._density_role = density_role
+        self._backend = backend
+        self._stop = threading.Event()
+        self._options: dict[str, Any] = {
+            "backend": backend,
+            "checkpoint": checkpoint,
+            "dtype": dtype,
+            "progress": progress,
+            "stop": self._stop,
+        }
+        self.failure: tuple[str, FitResult] | None = None
+
+    def density(
+        self,
+        name: str,
+        initial: dict[str, Arrays],
+        x: np.ndarray,
+        config: FitConfig,
+        seed: np.random.SeedSequence,
+    ) -> Stage:
+        """The stage that fits a density by maximum likelihood."""
+        return Stage(name, likelihood, (self._density_role,), initial, {"data": x}, config, seed)
+
+    def run(self, *stages: Stage) -> list[FitResult]:
+        """Run stages that do not depend on each other."""
+        if self.failure is not None:
+            return [_not_run(stage) for stage in stages]
+        shareable = all(self._backend.thread_safe(r) for stage in stages for r in stage.roles)
+        with ThreadPoolExecutor(max_workers=2 if shareable else 1) as pool:
+            futures = [pool.submit(self._fit, stage) for stage in stages]
+            try:
+                results = [future.result() for future in futures]
+            except BaseException as error:
+                self._stop.set()
+                if not isinstance(error, KeyboardInterrupt):
+                    raise
+                results = [future.result() for future in futures]
+        for stage, result in zip(stages, results, strict=True):
+            if self.failure is None and result.outcome in ("diverged", "interrupted"):
+                self.failure = (stage.name, result)
+        return results
+
+    def _fit(self, stage: Stage) -> FitResult:
+        result = fit(
+            stage.loss,
+            stage.roles,
+            stage.initial,
+            stage.data,
+            config=stage.config,
+            seed=stage.seed,
+            validation=stage.validation,
+            name=stage.name,
+            **self._options,
+        )
+        if result.outcome == "interrupted":
+            self._stop.set()
+        return result
+
+
+def _not_run(stage: Stage) -> FitResult:
+    return FitResult(
+        arrays=stage.initial,
+        history={"step": np.arange(0), "loss": np.zeros(0)},
+        outcome="interrupted",
+        status="not run",
+        steps=0,
+        seconds=0.0,
+    )

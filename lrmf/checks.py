@@ -1,0 +1,42 @@
+"""Checks of parameters: plain refusals that name the parameter and what it got."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["check_fraction", "check_positive_int", "check_positive_number", "check_seed"]
+
+
+def check_positive_int(name: str, value: object) -> None:
+    """Refuse anything but a positive integer."""
+    if not _is_integer(value) or value < 1:  # type: ignore[operator]
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def check_seed(value: object) -> None:
+    """Refuse anything but a non-negative integer."""
+    if not _is_integer(value) or value < 0:  # type: ignore[operator]
+        raise ValueError(f"seed must be a non-negative integer, got {value!r}")
+
+
+def check_positive_number(name: str, value: object, *, infinite: bool = False) -> None:
+    """Refuse anything but a positive number; infinity only where it is allowed."""
+    # A comparison with NaN is false.
+    if not _is_number(value) or not value > 0 or (math.isinf(value) and not infinite):  # type: ignore
+        raise ValueError(f"{name} must be a positive number, got {value!r}")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Refuse anything but a number in [0, 1)."""
+    if not _is_number(value) or not 0.0 <= value < 1.0:  # type: ignore[operator]
+        raise ValueError(f"{name} must lie in [0, 1), got {value!r}")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_integer(value) or isinstance(value, (float, np.floating))
