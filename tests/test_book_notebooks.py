@@ -83,9 +83,7 @@ def chapter(small_book):
         ),
         pytest.param("\\tag{2.2}\n$$\n\n</details>", id="equation-in-a-solution"),
         pytest.param("**Exercise 2.2** (Compute).\n\nCompute it.", id="exercise-with-code"),
-        pytest.param(
-            "**Solution to Exercise 2.2 (Compute).**\n\nWe find", id="solution-with-code"
-        ),
+        pytest.param("**Solution to Exercise 2.2 (Compute).**\n\nWe find", id="solution-with-code"),
         pytest.param("| $d_{\\Lambda}$ | the distance [Usman et al., 2020] |", id="table"),
         pytest.param(
             "**Table 2.1.** A table\n\n| a | b |\n| --- | --- |\n| $1$ | 2 |", id="list-table"
@@ -108,7 +106,18 @@ def test_construct_becomes_plain_markdown(chapter, expected):
 
 def test_nothing_of_myst_is_left(chapter):
     rest = chapter.replace("`` {ref}`x` ``", "").replace("`\\E`", "")
-    for mark in (":::", "```{", "{ref}`", "{cite", "{prf:", ":label:", ")=", "\\E", "\\R", "\\dLam"):
+    for mark in (
+        ":::",
+        "```{",
+        "{ref}`",
+        "{cite",
+        "{prf:",
+        ":label:",
+        ")=",
+        "\\E",
+        "\\R",
+        "\\dLam",
+    ):
         assert mark not in rest
 
 
@@ -191,8 +200,7 @@ def test_notebook_without_chapter_is_refused(small_book):
             r"a figure needs a text that says what one sees",
         ),
         (
-            "```{code-cell} python\n---\nmystnb:\n  image: {alt: A}\n  figure: {caption: A}\n"
-            "---\n```",
+            "```{code-cell} python\n---\nmystnb: {image: {alt: A}, figure: {caption: A}}\n---\n```",
             r"a figure needs a caption and a name",
         ),
     ],
@@ -279,3 +287,33 @@ def test_command_lists_the_notebooks(capsys):
     listed = capsys.readouterr().out.split()
     assert listed == [str(page.notebook.relative_to(ROOT)) for page in chapters(Book.read(ROOT))]
     assert listed
+
+
+def run_install_cell(monkeypatch, *, importable):
+    """Run the install cell of a chapter, and return the commands it would have started."""
+    commands = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: commands.append((command, check)))
+    if not importable:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    page = chapters(Book.read(ROOT))[0]
+    cell = json.loads(page.notebook.read_text(encoding="utf8"))["cells"][0]
+    exec("".join(cell["source"]), {})
+    return commands
+
+
+def test_install_cell_does_nothing_where_the_library_is(monkeypatch):
+    assert run_install_cell(monkeypatch, importable=True) == []
+
+
+def test_install_cell_takes_the_library_from_the_book_s_address(monkeypatch):
+    monkeypatch.delenv("LRMF_INSTALL_SOURCE", raising=False)
+    ((command, check),) = run_install_cell(monkeypatch, importable=False)
+    source = Book.read(ROOT).requirement_source
+    assert command[1:] == ["-m", "pip", "install", "--quiet", f"lrmf[jax,tfp,notebook] @ {source}"]
+    assert check is True
+
+
+def test_install_cell_can_take_another_source(monkeypatch):
+    monkeypatch.setenv("LRMF_INSTALL_SOURCE", "file:///somewhere")
+    ((command, _),) = run_install_cell(monkeypatch, importable=False)
+    assert command[-1] == "lrmf[jax,tfp,notebook] @ file:///somewhere"

@@ -1,0 +1,79 @@
+"""Walk the path of a reader in Colab: a bare runtime, the notebook, its install cell, every cell.
+
+The runtime is an empty virtual environment with ipykernel and nothing else, and the install cell
+takes the library from this checkout.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from book.machinery.config import ROOT, Book
+from book.machinery.notebooks import chapters
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+# The lightest notebook: the path is the same for all, and each is run by nbval besides.
+NOTEBOOK = "book/intro"
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    """Return the interpreter of a virtual environment that holds only ipykernel."""
+    folder = tmp_path / "runtime"
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "ipykernel"], check=True)
+    return python
+
+
+def installed(python):
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True
+    )
+    return {package["name"].lower(): package["version"] for package in json.loads(listed.stdout)}
+
+
+def test_notebook_runs_in_a_bare_runtime(runtime, tmp_path, monkeypatch):
+    (page,) = [page for page in chapters(Book.read(ROOT)) if page.name == NOTEBOOK]
+    before = installed(runtime)
+    assert "lrmf" not in before
+
+    kernel = tmp_path / "kernels" / "bare"
+    kernel.mkdir(parents=True)
+    command = [str(runtime), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    specification = {"argv": command, "display_name": "Bare", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf8")
+    for name in ("PYTHONPATH", "MPLBACKEND", "VIRTUAL_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LRMF_INSTALL_SOURCE", ROOT.as_uri())
+
+    notebook = nbformat.read(page.notebook, as_version=4)
+    where = "import lrmf, sys; print(lrmf.__file__, sys.executable)"
+    notebook.cells.append(nbformat.v4.new_code_cell(where))
+    kernels = KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")])
+    client = NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_name="bare", kernel_spec_manager=kernels),
+        timeout=1500,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute()
+
+    library, python = notebook.cells[-1].outputs[0].text.split()
+    assert python == str(runtime)
+    assert library.startswith(str(runtime.parent.parent) + os.sep)
+    after = installed(runtime)
+    assert {"lrmf", "jax", "tensorflow-probability"} <= after.keys()
+    # What the runtime brought along stays as it was.
+    assert {name: after[name] for name in before} == before
+    assert "ipywidgets" not in after
+    assert sys.executable != python

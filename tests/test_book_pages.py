@@ -1,0 +1,178 @@
+"""Build a small book with the real settings: the pages are right, and what is wrong turns it red.
+
+Sphinx is the oracle for the numbers that the notebooks compute themselves.
+"""
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from book.machinery.config import ROOT, Book
+from book.machinery.labels import Labels
+from book.machinery.notebooks import write_notebooks
+from book.machinery.pages import execution_seconds, problems, sphinx_numbers
+
+pytestmark = pytest.mark.slow
+FIXTURE = Path(__file__).parent / "book_fixture"
+
+
+def make_book(root):
+    """Copy the fixture and the real settings into a folder."""
+    shutil.copytree(FIXTURE, root / "book" / "fixture")
+    for name in ("book/references.bib", "book/appendix/bibliography.md", "book/_static"):
+        target = root / name
+        target.parent.mkdir(exist_ok=True, parents=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    shutil.copy(ROOT / "_config.yml", root)
+    contents = {
+        "format": "jb-book",
+        "root": "book/index",
+        "parts": [
+            {"caption": "One", "numbered": True, "chapters": [{"file": "book/fixture/other"}]},
+            {"caption": "Two", "numbered": True, "chapters": [{"file": "book/fixture/chapter"}]},
+            {"caption": "Appendices", "chapters": [{"file": "book/appendix/bibliography"}]},
+        ],
+    }
+    (root / "_toc.yml").write_text(yaml.safe_dump(contents), encoding="utf8")
+    (root / "book" / "index.md").write_text("# Start\n", encoding="utf8")
+
+
+def build(root):
+    """Build as the Makefile does."""
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [program, "build", ".", "-n", "-W", "--keep-going"]
+    # The kernel draws into the page, not with the backend of these tests.
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    run = subprocess.run(
+        command,
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    root = tmp_path_factory.mktemp("book")
+    make_book(root)
+    write_notebooks(root)
+    code, log = build(root)
+    assert code == 0, log
+    return root
+
+
+@pytest.fixture
+def altered(built, tmp_path):
+    """The built book once more, to be changed."""
+    return shutil.copytree(built, tmp_path / "book")
+
+
+def test_numbers_are_those_of_sphinx(built):
+    environment = pickle.loads((built / "_build/.doctrees/environment.pickle").read_bytes())
+    theirs = sphinx_numbers(environment)
+    ours = {
+        name: label.number
+        for name, label in Labels(Book.read(built)).by_name.items()
+        if label.kind not in ("section", "solution")
+    }
+    assert len(ours) >= 10
+    assert ours == {name: theirs[name] for name in ours}
+
+
+def test_pages_have_no_problems(built):
+    assert list(problems(Book.read(built), built / "_build")) == []
+    assert execution_seconds(built / "_build")["book/fixture/chapter"] > 0
+
+
+def test_text_of_references_is_that_of_the_page(built):
+    html = (built / "_build/html/book/fixture/chapter.html").read_text(encoding="utf8")
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
+    for expected in (
+        "see Fig. 2.1, Theorem 2.1 and (2.1).",
+        "Usman et al. [2020] introduced it",
+        "[Dinh et al., 2017, Grover et al., 2020]",
+        "with a title, and Figure 2.1, Table 2.1, (2.2), Lemma 2.1",
+        "Solution to Exercise 2.1 (Add up), the other, Theorem 1.1.",
+    ):
+        assert expected in text
+
+
+def test_mathjax_comes_with_the_book(built):
+    html = (built / "_build/html/book/fixture/chapter.html").read_text(encoding="utf8")
+    scripts = re.findall(r'<script[^>]* src="([^"]+)"', html)
+    assert any("mathjax/" in script for script in scripts)
+    assert [script for script in scripts if script.startswith("http")] == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        pytest.param(
+            lambda html: html.replace('alt="A line that goes up from zero to one."', 'alt=""'),
+            "a picture has no alt text",
+            id="alt-text",
+        ),
+        pytest.param(
+            lambda html: html.replace("fixture/chapter.ipynb", "fixture/chapter.md"),
+            "the Colab button leads to",
+            id="colab",
+        ),
+        pytest.param(lambda html: html + " " * 1_000_000, "the budget is 1 MB", id="size"),
+    ],
+)
+def test_problem_of_a_page_is_found(altered, damage, message):
+    page = altered / "_build/html/book/fixture/chapter.html"
+    page.write_text(damage(page.read_text(encoding="utf8")), encoding="utf8")
+    (problem,) = problems(Book.read(altered), altered / "_build")
+    assert message in problem
+
+
+def test_wrong_number_is_found(altered):
+    source = altered / "book/fixture/chapter.md"
+    text = source.read_text(encoding="utf8")
+    extra = ":::{prf:theorem}\n:label: thm-new\nNew.\n:::\n\n(sec-second)="
+    source.write_text(text.replace("(sec-second)=", extra), encoding="utf8")
+    found = list(problems(Book.read(altered), altered / "_build"))
+    assert any("thm-sum is theorem 2.1 on the page, 2.2 in the notebook" in line for line in found)
+
+
+def test_missing_notebook_and_published_sources_are_found(altered):
+    (altered / "book/fixture/chapter.ipynb").unlink()
+    (altered / "_build/html/_sources").mkdir()
+    first, second = problems(Book.read(altered), altered / "_build")
+    assert "the sources are published" in first
+    assert "there is no chapter.ipynb" in second
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param("assert 1 + 1 == 2", "assert 1 + 1 == 3", "AssertionError", id="failing-cell"),
+        pytest.param(
+            "assert 1 + 1 == 2",
+            'import warnings; warnings.warn("careful")',
+            "stderr was found in the cell outputs",
+            id="warning-in-a-cell",
+        ),
+        pytest.param("{eq}`eq-one`", "{eq}`eq-none`", "equation not found", id="broken-reference"),
+    ],
+)
+def test_build_turns_red(altered, old, new, message):
+    source = altered / "book/fixture/chapter.md"
+    text = source.read_text(encoding="utf8")
+    assert old in text
+    source.write_text(text.replace(old, new), encoding="utf8")
+    code, log = build(altered)
+    assert code != 0
+    assert message in log
