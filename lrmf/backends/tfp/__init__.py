@@ -17,7 +17,7 @@ from ...specs import Arrays, Shape
 from ..base import Backend, Loss, Role
 from .bijections import bijector
 from .densities import distribution
-from .foreign import adopt, is_sampler, preserved, sample_foreign
+from .foreign import adopt, is_sampler, preserved, sample_foreign, variables
 from .training import TFPTrainer, loss_value_and_gradients
 
 __all__ = ["TFPBackend", "backend"]
@@ -30,6 +30,9 @@ class TFPBackend(Backend):
 
     def adopt(self, model: Any, kind: Any) -> tuple[Any, Arrays, Shape | None]:
         return adopt(model, kind)
+
+    def thread_safe(self, role: Role) -> bool:
+        return variables(role.spec) is None
 
     def scope(self, dtype: str) -> AbstractContextManager[Any]:
         return contextlib.nullcontext()
@@ -49,10 +52,15 @@ class TFPBackend(Backend):
         return tf.concat(arrays, axis=0)
 
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
-        if method == "log_prob":
-            return distribution(spec, arrays, tuple(x.shape[1:])).log_prob(x)
-        if method == "push":
-            return distribution(spec, arrays, tuple(x.shape[1:])).bijector.forward(x)
+        with preserved(spec):
+            # A new tensor: bijectors remember what they mapped to the old one, whatever has
+            # become of their variables since.
+            return self._call(method, spec, arrays, tf.identity(x))
+
+    def _call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
+        if method in ("log_prob", "push"):
+            density = distribution(spec, arrays, tuple(x.shape[1:]), x.dtype)
+            return density.log_prob(x) if method == "log_prob" else density.bijector.forward(x)
         flow, rank = bijector(spec, arrays), len(x.shape) - 1
         if method == "forward":
             y, log_det = flow.forward(x), flow.forward_log_det_jacobian(x, event_ndims=rank)
@@ -64,9 +72,8 @@ class TFPBackend(Backend):
     def call_numpy(
         self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
     ) -> Any:
-        with preserved(spec):
-            result = self.call(method, spec, arrays, self.asarray(x, dtype))
-            return tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
+        result = self.call(method, spec, arrays, self.asarray(x, dtype))
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
 
     def sample(
         self,

@@ -17,7 +17,9 @@ __all__ = ["distribution", "pushed_forward"]
 
 
 @functools.singledispatch
-def distribution(spec: Any, arrays: Mapping[str, Any], event_shape: Shape) -> tfd.Distribution:
+def distribution(
+    spec: Any, arrays: Mapping[str, Any], event_shape: Shape, dtype: Any
+) -> tfd.Distribution:
     """The TFP distribution that a spec and its arrays (tensors) describe."""
     raise TypeError(f"the TFP backend has no distribution for {type(spec).__name__}")
 
@@ -30,15 +32,18 @@ def pushed_forward(flow: tfb.Bijector, event_shape: Shape, dtype: Any) -> tfd.Di
 
 
 @distribution.register
-def _(spec: Gaussian, arrays: Mapping[str, Any], event_shape: Shape) -> tfd.Distribution:
+def _(
+    spec: Gaussian, arrays: Mapping[str, Any], event_shape: Shape, dtype: Any
+) -> tfd.Distribution:
     root = tf.linalg.set_diag(
         tf.linalg.band_part(arrays["lower"], -1, 0), tf.exp(arrays["log_diagonal"])
     )
     whiten = tfb.Chain([tfb.ScaleMatvecTriL(root), tfb.Shift(-arrays["mean"])])
-    return pushed_forward(tfb.Invert(whiten), event_shape, root.dtype)
+    return pushed_forward(tfb.Invert(whiten), event_shape, dtype)
 
 
 @distribution.register
-def _(spec: FlowSpec, arrays: Mapping[str, Any], event_shape: Shape) -> tfd.Distribution:
-    dtype = next(iter(arrays.values())).dtype if arrays else tf.float32
+def _(
+    spec: FlowSpec, arrays: Mapping[str, Any], event_shape: Shape, dtype: Any
+) -> tfd.Distribution:
     return pushed_forward(bijector(spec, arrays), event_shape, dtype)

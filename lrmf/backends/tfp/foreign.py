@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
@@ -79,10 +80,10 @@ def variables(spec: Any) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def preserved(*specs: Any) -> Iterator[None]:
-    """Put the own values of foreign models back afterwards."""
-    held = [v for spec in specs for v in (variables(spec) or {}).values()]
-    values = [v.numpy() for v in held]
+def preserved(spec: Any) -> Iterator[None]:
+    """Put the own values of a foreign model back afterwards, in a graph too."""
+    held = (variables(spec) or {}).values()
+    values = [tf.identity(v) for v in held]
     try:
         yield
     finally:
@@ -92,6 +93,12 @@ def preserved(*specs: Any) -> Iterator[None]:
 
 def _loaded(spec: ForeignBijector, arrays: Mapping[str, Any]) -> Any:
     for name, variable in (variables(spec) or {}).items():
+        if variable.dtype != arrays[name].dtype:
+            raise ValueError(
+                f"{type(spec.model).__name__} computes with {variable.dtype.name} variables, but "
+                f"{arrays[name].dtype.name} was asked for; set dtype={variable.dtype.name!r}, or "
+                "make the object anew with variables of the other type"
+            )
         variable.assign(arrays[name])
     return spec.model
 
@@ -102,13 +109,16 @@ def _(spec: ForeignBijector, arrays: Mapping[str, Any]) -> tfb.Bijector:
 
 
 @distribution.register
-def _(spec: ForeignBijector, arrays: Mapping[str, Any], event_shape: Shape) -> tfd.Distribution:
-    flow = _loaded(spec, arrays)
-    return pushed_forward(flow, event_shape, spec.model.trainable_variables[0].dtype)
+def _(
+    spec: ForeignBijector, arrays: Mapping[str, Any], event_shape: Shape, dtype: Any
+) -> tfd.Distribution:
+    return pushed_forward(_loaded(spec, arrays), event_shape, dtype)
 
 
 @distribution.register
-def _(spec: ForeignDistribution, arrays: Mapping[str, Any], event_shape: Shape) -> tfd.Distribution:
+def _(
+    spec: ForeignDistribution, arrays: Mapping[str, Any], event_shape: Shape, dtype: Any
+) -> tfd.Distribution:
     return _loaded(spec, arrays)
 
 

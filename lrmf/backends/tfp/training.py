@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ...specs import Arrays
 from ..base import Loss, Role, Trainer
-from .foreign import preserved, variables
+from .foreign import variables
 
 if TYPE_CHECKING:
     from . import TFPBackend
@@ -31,7 +31,14 @@ def loss_value_and_gradients(
 ) -> Any:
     """The loss and its gradients, structured like ``arrays``."""
     # A foreign model computes with its own variables, into which its arrays are assigned.
-    sources = {role.name: variables(role.spec) or arrays[role.name] for role in roles}
+    foreign = {role.name: variables(role.spec) or {} for role in roles}
+    held = [variable.ref() for named in foreign.values() for variable in named.values()]
+    if len(held) != len(set(held)):
+        raise ValueError(
+            f"{' and '.join(foreign)} share variables, so they would be trained as one; make a "
+            "TFP object with variables of its own for each"
+        )
+    sources = {name: named or arrays[name] for name, named in foreign.items()}
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tf.nest.flatten(sources))
         value = loss(backend.models(roles, arrays, dtype), batch)
@@ -119,15 +126,13 @@ class TFPTrainer(Trainer):
     def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
         rows = {name: tf.constant(value, tf.int32) for name, value in indices.items()}
         rates = tf.constant(learning_rates, self._dtype)
-        with preserved(*(role.spec for role in self._roles)):
-            self.state, losses = self._chunk(self.state, self._data, rows, rates)
+        self.state, losses = self._chunk(self.state, self._data, rows, rates)
         return losses.numpy()
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         batch = {name: self._backend.asarray(x, self._dtype) for name, x in data.items()}
-        with preserved(*(role.spec for role in self._roles)):
-            models = self._backend.models(self._roles, self.state[0], self._dtype)
-            return float(self._loss(models, batch))
+        models = self._backend.models(self._roles, self.state[0], self._dtype)
+        return float(self._loss(models, batch))
 
     def arrays(self) -> dict[str, Arrays]:
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), self.state[0])
