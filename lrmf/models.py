@@ -20,8 +20,9 @@ DTYPES = ("float32", "float64")
 class Model:
     """What flows and densities share. Arrays come back as they went in.
 
-    NumPy arrays (or lists) give NumPy arrays. Arrays of the backend (JAX arrays and tracers,
-    TensorFlow tensors) give arrays of the backend, so that they can be differentiated through.
+    NumPy arrays (or lists) are cast to the model's dtype and give NumPy arrays. Arrays of the
+    backend (JAX arrays and tracers, TensorFlow tensors) must have that dtype and give arrays of
+    the backend, so that they can be differentiated through.
     """
 
     def __init__(
@@ -56,7 +57,14 @@ class Model:
             wanted = "(n, d)" if expected is None else f"(n, {', '.join(map(str, expected))})"
             raise ValueError(f"expected {argument} of shape {wanted}, got {shape}")
         if native:
-            return self.backend.call(method, self.spec, self.native_arrays, x)
+            found = x.dtype.name
+            if found != self.dtype:
+                raise TypeError(
+                    f"{argument} has dtype {found}, but the model computes in {self.dtype}; "
+                    f"cast {argument} to {self.dtype} first"
+                )
+            with self.backend.scope(self.dtype):
+                return self.backend.call(method, self.spec, self.native_arrays, x)
         return self.backend.call_numpy(method, self.spec, self.native_arrays, x, self.dtype)
 
     def __repr__(self) -> str:
@@ -101,7 +109,10 @@ class Density(Model):
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"n must be a positive integer, got {n!r}")
         if self.event_shape is None:
-            raise ValueError("this density fits any event shape, so it can't be sampled")
+            raise ValueError(
+                f"{self.spec} fits any event shape, so how much to sample is unknown; fit it to "
+                "data, or take a density with arrays, such as Gaussian"
+            )
         return self.backend.sample(
             self.spec, self.native_arrays, int(n), seed, self.event_shape, self.dtype
         )
