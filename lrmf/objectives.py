@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .models import Density, Flow
 
 __all__ = ["alignment_loss", "likelihood_ratio", "lrmf_loss", "negative_log_likelihood"]
@@ -33,14 +35,28 @@ def alignment_loss(
         density: the shared density Q.
         batches: one array ``(n_j, *event_shape)`` per domain.
         weights: w_j, ones by default.
+
+    Raises:
+        ValueError: numbers of maps, batches and weights differ, batches have different event
+            shapes, or one is empty.
     """
-    if len(maps) != len(batches):
-        raise ValueError(f"expected one batch per map: {len(maps)} maps, {len(batches)} batches")
+    if not len(maps) == len(batches) > 0:
+        raise ValueError(
+            f"expected one batch per map and at least one: {len(maps)} maps, {len(batches)} batches"
+        )
     if weights is None:
         weights = [1.0] * len(maps)
     elif len(weights) != len(maps):
         raise ValueError(f"expected one weight per map: {len(maps)} maps, {len(weights)} weights")
     backend = density.backend
+    batches = [x if backend.is_native(x) else np.asarray(x) for x in batches]
+    shapes = [tuple(x.shape) for x in batches]
+    if any(len(shape) < 2 or shape[1:] != shapes[0][1:] for shape in shapes):
+        raise ValueError(
+            f"expected batches of shape (n, *event_shape) with one event shape, got {shapes}"
+        )
+    if any(shape[0] == 0 for shape in shapes):
+        raise ValueError(f"a batch is empty, so it has no mean: the shapes are {shapes}")
     mapped = []
     total: Any = 0.0
     for flow, batch, weight in zip(maps, batches, weights, strict=True):
