@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -65,6 +65,11 @@ class Spec(ABC):
         except KeyError as error:
             raise ValueError(
                 f"arrays of {self} lack {error.args[0]!r}; make them with "
+                "spec.init(event_shape, numpy.random.default_rng(seed))"
+            ) from None
+        except IndexError:
+            raise ValueError(
+                f"arrays of {self} have too few dimensions; make them with "
                 "spec.init(event_shape, numpy.random.default_rng(seed))"
             ) from None
         if event_shape is None:
@@ -205,9 +210,9 @@ class RealNVP(FlowSpec):
     def __post_init__(self) -> None:
         if not _is_positive_int(self.blocks):
             raise ValueError(f"RealNVP: blocks must be a positive integer, got {self.blocks!r}")
-        if isinstance(self.hidden, list):
-            object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not isinstance(self.hidden, tuple) or not all(map(_is_positive_int, self.hidden)):
+        if not isinstance(self.hidden, (tuple, list)) or not all(
+            map(_is_positive_int, self.hidden)
+        ):
             raise ValueError(
                 "RealNVP: hidden must be a tuple of positive integers, one per hidden layer, "
                 f"got {self.hidden!r}"
@@ -216,6 +221,11 @@ class RealNVP(FlowSpec):
             raise ValueError(
                 f"RealNVP: split must be a positive integer or None, got {self.split!r}"
             )
+        # Plain integers, so that equal specs look the same in a file.
+        object.__setattr__(self, "blocks", int(self.blocks))
+        object.__setattr__(self, "hidden", tuple(map(int, self.hidden)))
+        if self.split is not None:
+            object.__setattr__(self, "split", int(self.split))
 
     def halves(self, block: int, features: int) -> tuple[slice, slice]:
         """The features that condition a block, and those that it transforms."""
@@ -286,16 +296,22 @@ def spec_from_json(document: Mapping[str, Any]) -> Spec:
     >>> spec_from_json(spec_to_json(RealNVP(hidden=(64, 64)))) == RealNVP(hidden=(64, 64))
     True
     """
-    fields = dict(document)
-    name = fields.pop("name", None)
+    values = dict(document)
+    name = values.pop("name", None)
     if name not in _SPECS:
         raise ValueError(f"unknown spec {name!r}; this version of lrmf knows {sorted(_SPECS)}")
-    return _SPECS[name](**fields)
+    known = {field.name for field in dataclasses.fields(_SPECS[name])}
+    if not values.keys() <= known:
+        raise ValueError(
+            f"{name} has no {sorted(values.keys() - known)}; this version of lrmf knows "
+            f"{sorted(known)} of it, so use the version that wrote the description"
+        )
+    return _SPECS[name](**values)
 
 
 def _vector_shape(spec: Spec, event_shape: Shape, *, minimum: int) -> Shape:
-    shape = tuple(event_shape)
-    if len(shape) != 1 or not all(map(_is_positive_int, shape)):
+    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    if not isinstance(shape, tuple) or len(shape) != 1 or not all(map(_is_positive_int, shape)):
         raise ValueError(
             f"{type(spec).__name__} models vectors: expected an event shape (d,), got {shape}; "
             "flatten each data point first"

@@ -87,8 +87,12 @@ class Backend(ABC):
                 )
             event_shape = spec.check_arrays(arrays)
         else:
+            name = type(spec).__name__
             spec, own_arrays, event_shape = self.adopt(spec, kind)
-            arrays = own_arrays if arrays is None else arrays
+            if arrays is None:
+                arrays = own_arrays
+            elif (shapes := _shapes(arrays)) != (expected := _shapes(own_arrays)):
+                raise ValueError(f"expected arrays {expected} for this {name}, got {shapes}")
         return self.model(Role("model", kind, spec, event_shape), arrays, dtype)
 
     def init(
@@ -119,6 +123,10 @@ class Backend(ABC):
 
         Raises ``TypeError`` for anything else, ``ValueError`` where nothing can be trained.
         """
+
+    def thread_safe(self, role: Role) -> bool:
+        """Whether several threads may compute with a role's spec at a time."""
+        return True
 
     @abstractmethod
     def scope(self, dtype: str) -> AbstractContextManager[Any]:
@@ -196,6 +204,10 @@ class Backend(ABC):
             )
             for role in roles
         }
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, Shape]:
+    return {name: tuple(np.shape(value)) for name, value in arrays.items()}
 
 
 def check_dtype(dtype: object) -> None:

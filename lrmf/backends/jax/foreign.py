@@ -51,7 +51,7 @@ def adopt(model: Any, kind: Any) -> tuple[ForeignBijection, Arrays, Shape | None
             if model.cond_shape is not None:
                 raise ValueError(
                     f"{type(model).__name__} is conditional (cond_shape={model.cond_shape}); "
-                    "expected an unconditional one"
+                    "pass an unconditional one: nothing here would give it a condition"
                 )
             parameters, static = equinox.partition(
                 model,
@@ -60,7 +60,11 @@ def adopt(model: Any, kind: Any) -> tuple[ForeignBijection, Arrays, Shape | None
             )
             leaves, structure = jax.tree.flatten_with_path(parameters)
             if not leaves:
-                raise ValueError(f"{type(model).__name__} has no trainable arrays")
+                raise ValueError(
+                    f"{type(model).__name__} has no trainable arrays, so there is nothing to "
+                    "learn; take one with parameters that are not frozen (NonTrainable), or a "
+                    "spec such as lrmf.Identity()"
+                )
             named = {
                 f"{i:03d}{jax.tree_util.keystr(path)}": np.array(leaf)
                 for i, (path, leaf) in enumerate(leaves)
@@ -99,7 +103,9 @@ class _FlowjaxDistribution(JaxDensity):
         return self.model.log_prob(x)
 
     def push(self, noise: Any) -> Any:
-        raise NotImplementedError("a distribution samples by its own means")
+        raise NotImplementedError(
+            "a flowjax distribution samples by its own means: use sample_foreign"
+        )
 
 
 @bijection.register
