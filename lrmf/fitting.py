@@ -155,7 +155,7 @@ def fit(
     began = time.perf_counter() - run.state.seconds
     state, status = run.state, ""
     # Passed only to turn the bar off: an argument would override TQDM_DISABLE.
-    silent = {} if progress else {"disable": True}
+    silent: dict[str, Any] = {} if progress else {"disable": True}
     bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, **silent)
     mark = run.mark()
     try:
@@ -214,7 +214,7 @@ class _Mark:
     """Where a fit stood between two chunks."""
 
     trainer: Any
-    rng: dict[str, Any]
+    rng: Mapping[str, Any]
     step: int
     best: tuple[Any, int, float]
     validations: int
