@@ -1,0 +1,576 @@
+"""Fitting, mostly with a trainer in NumPy: what happens between chunks, exactly and fast."""
+
+import itertools
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+
+import lrmf.fitting
+from lrmf.backends.base import Trainer
+from lrmf.checkpoints import Checkpoint
+from lrmf.fitting import FitConfig, fit
+
+DATA = {"x": np.random.default_rng(1).normal(3.0, 1.0, size=(50, 2))}
+HELD_OUT = {"x": np.random.default_rng(2).normal(3.0, 1.0, size=(20, 2))}
+START = {"model": {"center": np.array([0.0, 10.0]), "count": np.zeros(())}, "nothing": {}}
+
+
+class Descent(Trainer):
+    """Gradient descent on E|x - center|²/2, with events by step number."""
+
+    def __init__(self, arrays, data, events, validation):
+        self.state = (arrays["model"]["center"], arrays["model"]["count"])
+        self.data, self.events = data, events
+        self.validation = None if validation is None else iter(validation)
+        self.indices = []
+
+    def run(self, indices, learning_rates):
+        self.indices.append(indices)
+        center, count = self.state
+        losses = []
+        for step, rate in enumerate(learning_rates):
+            event = self.events.get(int(count), {})
+            if "raise" in event:
+                raise event["raise"]
+            batch = self.data["x"][indices["x"][step]]
+            losses.append(event.get("loss", 0.5 * np.mean(np.sum((batch - center) ** 2, axis=1))))
+            center = center - rate * (center - batch.mean(axis=0)) + event.get("move", 0.0)
+            count = count + 1
+        self.state = (center, count)
+        return np.array(losses)
+
+    def evaluate(self, data):
+        event = self.events.get(("evaluate", int(self.state[1])), {})
+        if "raise" in event:
+            raise event["raise"]
+        if self.validation is not None:
+            return next(self.validation)
+        return float(0.5 * np.mean(np.sum((data["x"] - self.state[0]) ** 2, axis=1)))
+
+    def arrays(self):
+        center, count = self.state
+        return {"model": {"center": center.copy(), "count": np.array(count)}, "nothing": {}}
+
+    def export_state(self):
+        return {"0": self.state[0].copy(), "1": np.array(self.state[1])}
+
+    def import_state(self, arrays):
+        self.state = (arrays["0"], arrays["1"])
+
+
+class NumPyBackend:
+    """Makes a `Descent`, and keeps it for a look inside."""
+
+    def __init__(self, events=None, validation=None):
+        self.events, self.validation = events or {}, validation
+
+    def trainer(self, loss, roles, arrays, data, *, gradient_clip, dtype):
+        self.made = Descent(arrays, data, self.events, self.validation)
+        return self.made
+
+
+def run(
+    events=None,
+    *,
+    validation=None,
+    scripted=None,
+    checkpoint=None,
+    seed=0,
+    stop=None,
+    backend=None,
+    **config,
+):
+    defaults = {"steps": 500, "batch_size": 8, "learning_rate": 0.02, "schedule": "constant"}
+    return fit(
+        None,
+        (),
+        START,
+        DATA,
+        backend=backend or NumPyBackend(events, scripted),
+        config=FitConfig(**defaults | config),
+        seed=np.random.SeedSequence(seed),
+        validation=validation,
+        checkpoint=checkpoint,
+        stop=stop,
+        progress=False,
+    )
+
+
+def assert_same(first, second, *, but=()):
+    """Equal to the last bit, except for the time it took."""
+    for name in {"arrays", "history", "outcome", "status", "steps", "snapshots"} - set(but):
+        np.testing.assert_equal(getattr(first, name), getattr(second, name), err_msg=name)
+
+
+class TestConfig:
+    @pytest.mark.parametrize("name", ["steps", "batch_size", "chunk", "snapshot_every", "patience"])
+    @pytest.mark.parametrize("value", [0, -1, 1.5, 100.0, True, "100", float("nan")])
+    def test_counts(self, name, value):
+        with pytest.raises(ValueError, match=rf"^{name} must be a positive integer, got "):
+            FitConfig(**{name: value})
+
+    @pytest.mark.parametrize("name", ["steps", "batch_size", "chunk"])
+    def test_counts_are_needed(self, name):
+        with pytest.raises(ValueError, match=rf"^{name} must be a positive integer, got None"):
+            FitConfig(**{name: None})
+
+    @pytest.mark.parametrize("name", ["learning_rate", "gradient_clip"])
+    @pytest.mark.parametrize("value", [0, 0.0, -1e-3, float("nan"), "0.1", None, True, [0.1], 1j])
+    def test_rates(self, name, value):
+        with pytest.raises(ValueError, match=rf"^{name} must be a positive number, got "):
+            FitConfig(**{name: value})
+
+    def test_an_infinite_learning_rate(self):
+        with pytest.raises(ValueError, match="learning_rate must be a positive number, got inf"):
+            FitConfig(learning_rate=float("inf"))
+
+    def test_an_infinite_clip_does_not_clip(self):
+        assert FitConfig(gradient_clip=float("inf")).gradient_clip == float("inf")
+
+    @pytest.mark.parametrize("value", ["linear", None, "Cosine"])
+    def test_schedule(self, value):
+        with pytest.raises(ValueError, match="schedule must be 'cosine' or 'constant', got"):
+            FitConfig(schedule=value)
+
+    def test_numpy_numbers_are_numbers(self):
+        config = FitConfig(steps=np.int64(7), learning_rate=np.float32(0.5))
+        assert (config.steps, config.learning_rate) == (7, 0.5)
+
+    def test_cosine_schedule(self):
+        config = FitConfig(steps=1000, learning_rate=0.3)
+        rates = config.learning_rates(0, 1000)
+        assert rates[0] == 0.3
+        assert rates[500] == pytest.approx(0.15)
+        assert 0.0 < rates[-1] < 1e-5
+        assert np.all(np.diff(rates) < 0.0)
+        pieces = [config.learning_rates(i, i + 250) for i in range(0, 1000, 250)]
+        np.testing.assert_array_equal(np.concatenate(pieces), rates)
+
+    def test_constant_schedule(self):
+        config = FitConfig(steps=1000, learning_rate=0.3, schedule="constant")
+        np.testing.assert_array_equal(config.learning_rates(990, 1000), np.full(10, 0.3))
+
+
+class TestResult:
+    def test_an_ordinary_fit(self):
+        result = run(steps=450)
+        assert (result.outcome, result.steps) == ("finished", 450)
+        assert result.status == "finished: 450 steps."
+        assert result.seconds > 0.0
+        np.testing.assert_array_equal(result.history["step"], np.arange(1, 451))
+        assert set(result.history) == {"step", "loss"}
+        # The first loss is that of the first minibatch, before any step.
+        rows = np.random.default_rng(np.random.SeedSequence(0)).integers(50, size=(100, 8))[0]
+        first = 0.5 * np.mean(np.sum((DATA["x"][rows] - [0.0, 10.0]) ** 2, axis=1))
+        assert result.history["loss"][0] == pytest.approx(first)
+        np.testing.assert_allclose(result.arrays["model"]["center"], 3.0, atol=0.3)
+        assert result.snapshots == []
+
+    def test_the_caller_keeps_their_arrays(self):
+        before = {name: value.copy() for name, value in START["model"].items()}
+        run()
+        for name, value in before.items():
+            np.testing.assert_array_equal(START["model"][name], value)
+
+    def test_the_last_chunk_is_shorter(self):
+        backend = NumPyBackend()
+        run(steps=250, backend=backend)
+        assert [len(indices["x"]) for indices in backend.made.indices] == [100, 100, 50]
+
+    def test_same_seed_same_fit(self):
+        assert_same(run(seed=3), run(seed=3))
+
+    def test_another_seed_another_fit(self):
+        assert not np.array_equal(run(seed=3).history["loss"], run(seed=4).history["loss"])
+
+
+class TestMinibatches:
+    def drawn(self, **config):
+        backend = NumPyBackend()
+        run(backend=backend, **config)
+        return np.concatenate([indices["x"] for indices in backend.made.indices])
+
+    def test_rows_are_drawn_anew_in_every_step(self):
+        rows = self.drawn()
+        assert rows.shape == (500, 8)
+        assert set(np.unique(rows)) == set(range(50))
+        assert len(np.unique(rows, axis=0)) == 500
+        counts = np.bincount(rows.ravel(), minlength=50)
+        assert counts.min() > 40  # 80 each on average
+        assert counts.max() < 120
+
+    @pytest.mark.parametrize("batch_size", [50, 51, 1000])
+    def test_a_small_data_set_is_used_whole(self, batch_size):
+        rows = self.drawn(batch_size=batch_size)
+        np.testing.assert_array_equal(rows, np.tile(np.arange(50), (500, 1)))
+
+    def test_a_batch_below_the_data_set_is_drawn(self):
+        assert self.drawn(batch_size=49).shape == (500, 49)
+
+
+class TestSnapshots:
+    def test_cadence(self):
+        result = run(steps=500, snapshot_every=150)
+        # At the first chunk end after 150, 300 and 450.
+        assert [step for step, _ in result.snapshots] == [0, 200, 300, 500]
+        centers = [arrays["model"]["center"] for _, arrays in result.snapshots]
+        np.testing.assert_array_equal(centers[0], [0.0, 10.0])
+        np.testing.assert_array_equal(centers[-1], result.arrays["model"]["center"])
+        for first, second in itertools.pairwise(centers):
+            assert not np.array_equal(first, second)
+
+    def test_a_snapshot_is_what_a_shorter_fit_gives(self):
+        snapshots = dict(run(steps=500, snapshot_every=100).snapshots)
+        np.testing.assert_equal(snapshots[300], run(steps=300).arrays)
+
+    def test_a_fine_cadence_gives_one_per_chunk(self):
+        result = run(steps=250, snapshot_every=1)
+        assert [step for step, _ in result.snapshots] == [0, 100, 200, 250]
+
+
+class TestValidation:
+    def test_loss_on_held_out_data_at_every_chunk_end(self):
+        result = run(steps=250, validation=HELD_OUT, snapshot_every=1)
+        np.testing.assert_array_equal(result.history["validation_step"], [100, 200, 250])
+        for (_, arrays), value in zip(
+            result.snapshots[1:], result.history["validation_loss"], strict=True
+        ):
+            center = arrays["model"]["center"]
+            expected = 0.5 * np.mean(np.sum((HELD_OUT["x"] - center) ** 2, axis=1))
+            assert value == pytest.approx(expected)
+        assert result.steps == 250
+
+    def test_validation_alone_changes_nothing(self):
+        first, second = run(), run(validation=HELD_OUT)
+        assert_same(first, second, but={"history"})
+        np.testing.assert_array_equal(first.history["loss"], second.history["loss"])
+
+    def test_early_stopping_goes_back_to_the_best_arrays(self):
+        values = [5.0, 4.0, 3.0, 3.5, 3.6, 0.0]
+        result = run(
+            steps=1000, validation=HELD_OUT, scripted=values, patience=200, snapshot_every=100
+        )
+        assert result.outcome == "stopped early"
+        assert result.status == (
+            "stopped early at step 500: the validation loss had not improved for 200 steps; "
+            "the arrays of step 300, the best ones, were kept."
+        )
+        assert result.steps == 300
+        np.testing.assert_equal(result.arrays, dict(result.snapshots)[300])
+        np.testing.assert_array_equal(result.history["validation_loss"], values[:5])
+        assert len(result.history["loss"]) == 500
+
+    def test_patience_shorter_than_a_chunk(self):
+        result = run(steps=1000, validation=HELD_OUT, scripted=[2.0, 2.0, 0.0], patience=1)
+        assert (result.outcome, result.steps) == ("stopped early", 100)
+
+    def test_with_patience_a_finished_fit_has_the_best_arrays_too(self):
+        result = run(
+            steps=300,
+            validation=HELD_OUT,
+            scripted=[2.0, 1.0, 3.0],
+            patience=200,
+            snapshot_every=100,
+        )
+        assert (result.outcome, result.steps) == ("finished", 200)
+        np.testing.assert_equal(result.arrays, dict(result.snapshots)[200])
+
+    def test_a_validation_loss_that_is_never_a_number_stops_at_the_start(self):
+        result = run(
+            steps=1000, validation=HELD_OUT, scripted=itertools.repeat(np.nan), patience=300
+        )
+        assert (result.outcome, result.steps) == ("stopped early", 0)
+        np.testing.assert_equal(result.arrays, START)
+
+
+class TestDivergence:
+    @pytest.mark.parametrize(
+        ("loss", "what"),
+        [
+            (np.nan, r"became non-finite \(nan\)"),
+            (np.inf, r"became non-finite \(inf\)"),
+            (-np.inf, r"became non-finite \(-inf\)"),
+            (1e9, r"exploded \(1e\+09\)"),
+        ],
+    )
+    @pytest.mark.parametrize("step", [201, 250, 299])
+    def test_the_last_good_arrays_are_restored(self, loss, what, step):
+        result = run({step: {"loss": loss}}, snapshot_every=100, validation=HELD_OUT)
+        assert (result.outcome, result.steps) == ("diverged", 200)
+        good = run(steps=200)
+        np.testing.assert_equal(result.arrays, good.arrays)
+        np.testing.assert_array_equal(result.history["loss"], good.history["loss"])
+        np.testing.assert_array_equal(result.history["validation_step"], [100, 200])
+        assert [step for step, _ in result.snapshots] == [0, 100, 200]
+        with pytest.raises(ValueError, match=what):
+            raise ValueError(result.status)
+        assert f"at step {step}; the arrays of step 200, the last good ones" in result.status
+        assert "Lower learning_rate (now 0.02) or gradient_clip (now 10)" in result.status
+
+    @pytest.mark.parametrize("loss", [np.nan, np.inf])
+    def test_a_bad_first_loss_of_a_chunk_blames_the_arrays_it_started_from(self, loss):
+        result = run({300: {"loss": loss}}, snapshot_every=100, validation=HELD_OUT)
+        assert (result.outcome, result.steps) == ("diverged", 200)
+        np.testing.assert_equal(result.arrays, run(steps=200).arrays)
+        assert [step for step, _ in result.snapshots] == [0, 100, 200]
+        assert len(result.history["loss"]) == 200
+        np.testing.assert_array_equal(result.history["validation_step"], [100, 200])
+        assert "at step 300; the arrays of step 200" in result.status
+
+    @pytest.mark.parametrize("loss", [np.nan, np.inf])
+    def test_a_bad_first_step_blames_the_data(self, loss):
+        result = run({0: {"loss": loss}})
+        assert (result.outcome, result.steps) == ("diverged", 0)
+        np.testing.assert_equal(result.arrays, START)
+        assert len(result.history["loss"]) == 0
+        assert "The first step was already bad: check the scale of the data" in result.status
+        assert "learning_rate" not in result.status
+
+    def test_arrays_that_the_last_step_spoiled(self):
+        result = run({499: {"move": np.nan}})
+        assert (result.outcome, result.steps) == ("diverged", 400)
+        np.testing.assert_equal(result.arrays, run(steps=400).arrays)
+        assert "non-finite (nan) at step 500; the arrays of step 400" in result.status
+
+    def test_noise_is_no_divergence(self):
+        result = run({250: {"loss": 1e4}, 260: {"loss": -1e4}})
+        assert result.outcome == "finished"
+
+    def test_what_counts_as_an_explosion_grows_with_the_first_loss(self):
+        result = run({0: {"loss": 1e6}, 250: {"loss": 1e8}})
+        assert result.outcome == "finished"
+
+    def test_with_patience_the_last_good_arrays_come_back(self):
+        result = run(
+            {250: {"loss": np.nan}}, validation=HELD_OUT, scripted=[1.0, 2.0], patience=1000
+        )
+        assert (result.outcome, result.steps) == ("diverged", 200)
+
+
+def interrupted(place, **options):
+    return run({place: {"raise": KeyboardInterrupt}}, **options)
+
+
+class TestInterruption:
+    @pytest.mark.parametrize("step", [0, 50, 250, 499])
+    def test_what_was_learned_is_kept(self, step):
+        kept = step // 100 * 100
+        result = interrupted(step, snapshot_every=100, validation=HELD_OUT)
+        assert (result.outcome, result.steps) == ("interrupted", kept)
+        assert result.status.startswith(f"interrupted at step {kept} of 500; what was learned is")
+        assert "checkpoint" in result.status
+        expected = run(steps=kept).arrays if kept else START
+        np.testing.assert_equal(result.arrays, expected)
+        assert len(result.history["loss"]) == kept
+        assert [step for step, _ in result.snapshots] == list(range(0, kept + 1, 100))
+
+    def test_with_patience_the_best_arrays_are_kept(self):
+        result = interrupted(
+            350,
+            validation=HELD_OUT,
+            scripted=[2.0, 1.0, 3.0],
+            patience=1000,
+            snapshot_every=100,
+        )
+        assert (result.outcome, result.steps) == ("interrupted", 200)
+        np.testing.assert_equal(result.arrays, dict(result.snapshots)[200])
+
+    def test_a_stop_event_interrupts(self):
+        stop = threading.Event()
+        stop.set()
+        result = run(stop=stop)
+        assert (result.outcome, result.steps) == ("interrupted", 0)
+        np.testing.assert_equal(result.arrays, START)
+
+    def test_other_errors_are_raised(self):
+        with pytest.raises(MemoryError):
+            run({250: {"raise": MemoryError}})
+
+
+RESUMABLE = {"snapshot_every": 100, "validation": HELD_OUT, "patience": 10_000}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A function that opens the checkpoint file as a new process would."""
+    return lambda: Checkpoint(tmp_path / "fit.ckpt", fingerprint="this", every=200)
+
+
+class TestResuming:
+    @pytest.mark.parametrize(
+        "place", [0, 50, 250, 499, ("evaluate", 100), ("evaluate", 300), ("evaluate", 500)]
+    )
+    def test_after_an_interruption(self, checkpoint, place):
+        first = interrupted(place, checkpoint=checkpoint(), **RESUMABLE)
+        assert first.outcome == "interrupted"
+        resumed = run(checkpoint=checkpoint(), **RESUMABLE)
+        assert_same(resumed, run(**RESUMABLE))
+        assert resumed.seconds > first.seconds
+
+    @pytest.mark.parametrize("place", [250, 499, ("evaluate", 300), ("evaluate", 500)])
+    def test_after_a_sudden_end(self, checkpoint, place):
+        # The file is as the last regular write left it.
+        with pytest.raises(MemoryError):
+            run({place: {"raise": MemoryError}}, checkpoint=checkpoint(), **RESUMABLE)
+        backend = NumPyBackend()
+        resumed = run(backend=backend, checkpoint=checkpoint(), **RESUMABLE)
+        assert_same(resumed, run(**RESUMABLE))
+        assert sum(len(indices["x"]) for indices in backend.made.indices) in (300, 100)
+
+    def test_twice(self, checkpoint):
+        interrupted(150, checkpoint=checkpoint(), **RESUMABLE)
+        interrupted(350, checkpoint=checkpoint(), **RESUMABLE)
+        assert_same(run(checkpoint=checkpoint(), **RESUMABLE), run(**RESUMABLE))
+
+    def test_after_an_interrupted_write(self, checkpoint, monkeypatch):
+        def fail(*_):
+            raise KeyboardInterrupt
+
+        opened = checkpoint()
+        write = opened._write
+        monkeypatch.setattr(opened, "_write", fail)
+        with pytest.raises(KeyboardInterrupt):  # broke into the last write, too
+            run(checkpoint=opened, **RESUMABLE)
+        monkeypatch.setattr(opened, "_write", write)
+        assert_same(run(checkpoint=checkpoint(), **RESUMABLE), run(**RESUMABLE))
+
+    def test_after_a_write_that_was_interrupted_once(self, checkpoint, monkeypatch):
+        opened = checkpoint()
+        put, calls = opened.put, itertools.count()
+
+        def fail_at_the_second(*record):
+            if next(calls) == 1:
+                raise KeyboardInterrupt
+            put(*record)
+
+        monkeypatch.setattr(opened, "put", fail_at_the_second)
+        values = [5.0, 4.0, 3.0, 2.0, 1.0]
+        first = run(checkpoint=opened, scripted=values, **RESUMABLE)
+        # Step 400 was reached and validated, but the fit went back to where it surely stood.
+        assert (first.outcome, first.steps) == ("interrupted", 300)
+        np.testing.assert_equal(first.arrays, run(steps=300).arrays)
+        resumed = run(checkpoint=checkpoint(), scripted=values[3:], **RESUMABLE)
+        assert_same(resumed, run(scripted=values, **RESUMABLE))
+
+    def test_without_patience(self, checkpoint):
+        options = {"validation": HELD_OUT, "schedule": "cosine"}
+        interrupted(250, checkpoint=checkpoint(), **options)
+        assert_same(run(checkpoint=checkpoint(), **options), run(**options))
+
+    def test_best_arrays_survive(self, checkpoint):
+        values = [2.0, 1.0, 3.0, 3.0, 3.0]
+        options = RESUMABLE | {"patience": 300}
+        interrupted(350, scripted=values[:3], checkpoint=checkpoint(), **options)
+        resumed = run(scripted=values[3:], checkpoint=checkpoint(), **options)
+        assert (resumed.outcome, resumed.steps) == ("stopped early", 200)
+        assert_same(resumed, run(scripted=values, **options))
+
+    @pytest.mark.parametrize("scripted", [None, [2.0, 1.0, 3.0]])
+    def test_what_has_ended_is_not_run_again(self, checkpoint, scripted):
+        options = RESUMABLE | {"patience": 100 if scripted else None}
+        first = run(scripted=scripted, checkpoint=checkpoint(), **options)
+        assert first.outcome == ("stopped early" if scripted else "finished")
+        again = run({0: {"raise": MemoryError}}, checkpoint=checkpoint(), **options)
+        assert_same(first, again)
+        assert again.seconds >= first.seconds
+
+    def test_a_divergence_is_not_written(self, checkpoint):
+        spoiled = {350: {"loss": np.nan}}
+        first = run(spoiled, checkpoint=checkpoint(), **RESUMABLE)
+        again = run(spoiled, checkpoint=checkpoint(), **RESUMABLE)
+        assert first.outcome == "diverged"
+        assert_same(first, again)
+
+
+class TestProgress:
+    def bars(self, monkeypatch, **options):
+        made = []
+
+        class Bar:
+            def __init__(self, **arguments):
+                made.append(self)
+                self.arguments, self.updates, self.closed = arguments, [], False
+
+            def update(self, n):
+                self.updates.append(n)
+
+            def set_postfix(self, **_):
+                pass
+
+            def close(self):
+                self.closed = True
+
+        monkeypatch.setattr(lrmf.fitting, "tqdm", Bar)
+        fit(
+            None,
+            (),
+            START,
+            DATA,
+            config=FitConfig(steps=250),
+            seed=np.random.SeedSequence(0),
+            name="private source",
+            **options,
+        )
+        (bar,) = made
+        return bar
+
+    def test_the_bar_counts_steps(self, monkeypatch):
+        bar = self.bars(monkeypatch, backend=NumPyBackend())
+        assert bar.arguments["total"] == 250
+        assert bar.arguments["desc"] == "private source"
+        assert bar.updates == [100, 100, 50]
+        assert bar.closed
+
+    def test_the_bar_is_closed_after_an_interruption(self, monkeypatch):
+        bar = self.bars(monkeypatch, backend=NumPyBackend({150: {"raise": KeyboardInterrupt}}))
+        assert bar.updates == [100]
+        assert bar.closed
+
+    def test_a_notebook_bar_obeys_the_environment(self, monkeypatch):
+        # tqdm's bar for notebooks does not look at TQDM_DISABLE itself.
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+        assert self.bars(monkeypatch, backend=NumPyBackend()).arguments["disable"] is True
+        monkeypatch.setenv("TQDM_DISABLE", "0")
+        assert self.bars(monkeypatch, backend=NumPyBackend()).arguments["disable"] is False
+
+    def test_a_resumed_bar_starts_where_the_fit_stood(self, monkeypatch, checkpoint):
+        options = {"config": FitConfig(steps=250), "seed": np.random.SeedSequence(0)}
+        backend = NumPyBackend({150: {"raise": KeyboardInterrupt}})
+        fit(None, (), START, DATA, backend=backend, checkpoint=checkpoint(), name="private source",
+            progress=False, **options)  # fmt: skip
+        bar = self.bars(monkeypatch, backend=NumPyBackend(), checkpoint=checkpoint())
+        assert bar.arguments["initial"] == 100
+
+    @pytest.mark.parametrize(
+        ("progress", "environment", "shown"),
+        [(True, {}, True), (False, {}, False), (True, {"TQDM_DISABLE": "1"}, False)],
+    )
+    def test_silence(self, progress, environment, shown):
+        # tqdm reads its environment when it is imported.
+        script = f"""
+        import sys
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        import numpy as np
+        import test_fitting as t
+        t.fit(None, (), t.START, t.DATA, backend=t.NumPyBackend(), config=t.FitConfig(steps=200),
+              seed=np.random.SeedSequence(0), progress={progress})
+        """
+        inherited = {k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"}
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            env=inherited
+            | environment
+            | {"PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == ""
+        assert ("200/200" in done.stderr or "it/s" in done.stderr) is shown
+        if not shown:
+            assert done.stderr == ""
