@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -154,9 +155,9 @@ def fit(
         run.restore(record)
     began = time.perf_counter() - run.state.seconds
     state, status = run.state, ""
-    # Passed only to turn the bar off: an argument would override TQDM_DISABLE.
-    silent: dict[str, Any] = {} if progress else {"disable": True}
-    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, **silent)
+    # Read here, because tqdm's bar for notebooks overrides TQDM_DISABLE with a default of its own.
+    silent = not progress or os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, disable=silent)
     mark = run.mark()
     try:
         while state.outcome is None and state.step < config.steps:
