@@ -53,6 +53,21 @@ page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realn
 	$(BIN)/jupyter-book build . --toc _build/page/_toc.yml --path-output _build/page --keep-going
 	@echo "The page is in _build/page/_build/html/$(PAGE).html"
 
+.PHONY: picture
+picture: $(INSTALLED) ## run the README's example and draw its picture
+	MPLBACKEND=agg $(BIN)/python -m book.machinery.picture
+
+.PHONY: links
+links: $(INSTALLED) ## follow every link of the book; needs the network
+	$(BIN)/python -m book.machinery.cache
+	$(BIN)/jupyter-book build . --builder linkcheck --keep-going
+
+.PHONY: address
+address: $(INSTALLED) ## put the repository's address in: make address URL=... BRANCH=...
+	@test -n "$(URL)" || { echo "say which: make address URL=https://github.com/owner/lrmf"; exit 2; }
+	$(BIN)/python -m book.machinery.address "$(URL)" --branch "$(or $(BRANCH),main)"
+	$(BIN)/python -m book.machinery.notebooks
+
 .PHONY: bench
 bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file
 	$(BIN)/python -m benchmarks

@@ -22,10 +22,8 @@ _URL = re.compile(r"https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 def set_address(url: str, branch: str, root: Path = ROOT) -> None:
     """Write the address and the branch into the configuration below ``root``.
 
-    Raises
-    ------
-    BookError
-        If the address is not that of a repository on GitHub.
+    Raises:
+        BookError: the address is not that of a repository on GitHub.
     """
     if not _URL.fullmatch(url):
         raise BookError(f"expected https://github.com/owner/repository, got {url}")
