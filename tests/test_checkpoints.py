@@ -1,0 +1,216 @@
+"""Checkpoints: what they hold, what they refuse, and that a killed fit ends as if it had lived."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lrmf
+from lrmf import storage
+from lrmf.checkpoints import Checkpoint
+
+ARRAYS = {"state/0": np.array([1.0, 2.0], np.float32), "losses": np.zeros(0)}
+DOCUMENT = {"progress": {"step": 3, "best_loss": float("inf")}, "rng": {"state": 2**127 + 1}}
+
+
+def open_checkpoint(path, *, fingerprint="this"):
+    return Checkpoint(path, fingerprint=fingerprint, every=100)
+
+
+def test_records_come_back_exactly(tmp_path):
+    first = open_checkpoint(tmp_path / "fit.ckpt")
+    assert first.get("flow") is None
+    first.put("flow", DOCUMENT, ARRAYS)
+    first.put("private source", {"progress": {"step": 4}}, {})
+    for opened in (first, open_checkpoint(tmp_path / "fit.ckpt")):
+        record = opened.get("flow")
+        assert record.document == DOCUMENT
+        np.testing.assert_equal(record.arrays, ARRAYS)
+        assert record.arrays["state/0"].dtype == np.float32
+        assert opened.get("private source").document == {"progress": {"step": 4}}
+        assert opened.get("private source").arrays == {}
+        assert opened.get("private target") is None
+
+
+def test_the_last_record_counts(tmp_path):
+    opened = open_checkpoint(tmp_path / "fit.ckpt")
+    opened.put("flow", {"step": 1}, {"a": np.zeros(3), "b": np.zeros(2)})
+    opened.put("flow", {"step": 2}, {"a": np.ones(4)})
+    record = open_checkpoint(tmp_path / "fit.ckpt").get("flow")
+    assert record.document == {"step": 2}
+    np.testing.assert_equal(record.arrays, {"a": np.ones(4)})
+
+
+def test_stages_side_by_side_write_whole_files(tmp_path):
+    opened = open_checkpoint(tmp_path / "fit.ckpt")
+
+    def write(name):
+        for step in range(20):
+            opened.put(name, {"step": step}, {"a": np.full(100, step)})
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    again = open_checkpoint(tmp_path / "fit.ckpt")
+    for name in "abc":
+        assert again.get(name).document == {"step": 19}
+        np.testing.assert_array_equal(again.get(name).arrays["a"], np.full(100, 19))
+    assert os.listdir(tmp_path) == ["fit.ckpt"]
+
+
+def test_nothing_is_written_before_the_first_record(tmp_path):
+    open_checkpoint(tmp_path / "fit.ckpt")
+    assert os.listdir(tmp_path) == []
+
+
+def test_another_fit_is_refused(tmp_path):
+    path = tmp_path / "fit.ckpt"
+    open_checkpoint(path).put("flow", DOCUMENT, ARRAYS)
+    with pytest.raises(ValueError, match=r"fit\.ckpt belongs to another fit.*remove it, or name"):
+        open_checkpoint(path, fingerprint="that")
+
+
+def test_another_kind_of_file_is_refused(tmp_path):
+    storage.write(tmp_path / "model.lrmf", {}, {"kind": "LRMF"})
+    with pytest.raises(ValueError, match=r"holds a LRMF, expected a checkpoint"):
+        open_checkpoint(tmp_path / "model.lrmf")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_checkpoint_is_refused(tmp_path, share):
+    path = tmp_path / "fit.ckpt"
+    open_checkpoint(path).put("flow", DOCUMENT, ARRAYS)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r"fit\.ckpt is not a file written by lrmf, or it is cut"):
+        open_checkpoint(path)
+
+
+def test_a_missing_folder_is_noticed_at_once(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        open_checkpoint(tmp_path / "nowhere" / "fit.ckpt")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_read_only_folder_is_noticed_at_once(tmp_path, monkeypatch, exists):
+    path = tmp_path / "fit.ckpt"
+    if exists:
+        open_checkpoint(path).put("flow", DOCUMENT, ARRAYS)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with pytest.raises(PermissionError, match="read-only"):
+        open_checkpoint(path)
+
+
+def make(backend):
+    pair = lrmf.data.blobs(n=80, seed=1)
+    model = lrmf.LRMF(
+        transform=lrmf.Affine(),
+        density=lrmf.RealNVP(blocks=2, hidden=(8,)),
+        backend=backend,
+        steps=600,
+        private_steps=300,
+        refit_steps=300,
+        batch_size=32,
+        learning_rate=1e-2,
+        validation_fraction=0.2,
+        patience=5000,
+        snapshot_every=200,
+        checkpoint_every=200,
+        progress=False,
+    )
+    return model, pair
+
+
+def fit_and_die(backend, path, writes):
+    """Fit, until the second chunk of steps after so many checkpoints, over all stages."""
+    counts = {"put": 0, "chunk": 0}
+    put, make_trainer = Checkpoint.put, type(lrmf.get_backend(backend)).trainer
+
+    def counting_put(*arguments):
+        put(*arguments)
+        counts["put"] += 1
+
+    def trainer(*arguments, **options):
+        made = make_trainer(*arguments, **options)
+        run = made.run
+
+        def lethal_run(*arguments):
+            counts["chunk"] += counts["put"] >= writes
+            if counts["chunk"] == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return run(*arguments)
+
+        made.run = lethal_run
+        return made
+
+    Checkpoint.put = counting_put
+    type(lrmf.get_backend(backend)).trainer = trainer
+    model, pair = make(backend)
+    model.fit(Xs=pair.source, Xt=pair.target, checkpoint=path)
+
+
+def everything(model, pair):
+    """All that a fit leaves behind, save the time it took."""
+    models = {
+        name: getattr(model, name).arrays
+        for name in (
+            "transform_", "density_", "private_source_", "private_target_",
+            "refitted_source_", "refitted_target_",
+        )
+    }  # fmt: skip
+    snapshots = [(step, flow.arrays, density.arrays) for step, flow, density in model.snapshots_]
+    facts = (model.constant_, model.status_, model.outcome_, model.n_steps_, model.complete_)
+    return models, snapshots, model.history_, facts, model.certificate(pair.source, pair.target)
+
+
+@pytest.fixture(scope="module", params=["jax", "tfp"])
+def uninterrupted(request):
+    model, pair = make(request.param)
+    model.fit(Xs=pair.source, Xt=pair.target)
+    assert model.outcome_ == "finished"
+    return request.param, everything(model, pair)
+
+
+# During the first stages, which run side by side, and during the refits.
+@pytest.mark.parametrize("writes", [2, 9])
+def test_a_killed_fit_resumes_to_the_same_bits(uninterrupted, tmp_path, writes):
+    backend, expected = uninterrupted
+    path = tmp_path / "fit.ckpt"
+    here = Path(__file__)
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import {here.stem}; {here.stem}.fit_and_die({backend!r}, {str(path)!r}, {writes})",
+        ],
+        env=os.environ | {"PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here.parent}"},
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert os.listdir(tmp_path) == ["fit.ckpt"]
+    model, pair = make(backend)
+    model.fit(Xs=pair.source, Xt=pair.target, checkpoint=path)
+    np.testing.assert_equal(everything(model, pair), expected)
+    assert os.listdir(tmp_path) == ["fit.ckpt"]
+
+
+def test_the_comparison_of_fits_sees_a_last_bit(uninterrupted):
+    _, expected = uninterrupted
+    models, *rest = expected
+    shift = models["transform_"]["shift"]
+    changed = models | {"transform_": models["transform_"] | {"shift": np.nextafter(shift, 9)}}
+    with pytest.raises(AssertionError):
+        np.testing.assert_equal((changed, *rest), expected)
