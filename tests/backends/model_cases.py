@@ -1,0 +1,107 @@
+"""The table of named specs that the generic checks run over, and what they share."""
+
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+
+import lrmf
+from lrmf.specs import DensitySpec, FlowSpec, Spec
+
+BACKENDS = ("jax", "tfp")
+
+HIDDEN = (8,)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A spec and the number of features it is tried on."""
+
+    spec: Spec
+    features: int
+
+    def arrays(self, seed: int = 1, *, perturbed: bool = True) -> dict[str, np.ndarray]:
+        """Arrays far from the initial ones (but well conditioned), or the initial ones."""
+        rng = np.random.default_rng([seed, self.features])
+        arrays = self.spec.init((self.features,), rng)
+        if perturbed:
+            for name, value in arrays.items():
+                fan_in = value.shape[0] if value.ndim == 2 else 1
+                arrays[name] = value + 0.4 * rng.normal(size=value.shape) / np.sqrt(fan_in)
+        return arrays
+
+    def points(self, n: int = 16, seed: int = 2) -> np.ndarray:
+        return np.random.default_rng(seed).normal(size=(n, self.features))
+
+    def flow(self, backend: str, *, perturbed: bool = True, dtype: str = "float64") -> lrmf.Flow:
+        arrays = self.arrays(perturbed=perturbed)
+        return lrmf.get_backend(backend).flow(self.spec, arrays, dtype=dtype)
+
+    def density(
+        self, backend: str, *, perturbed: bool = True, dtype: str = "float64"
+    ) -> lrmf.Density:
+        arrays = self.arrays(perturbed=perturbed)
+        return lrmf.get_backend(backend).density(self.spec, arrays, dtype=dtype)
+
+
+CASES = {
+    "identity-2": Case(lrmf.Identity(), 2),
+    "full-1": Case(lrmf.Affine(), 1),
+    "full-2": Case(lrmf.Affine(), 2),
+    "full-3": Case(lrmf.Affine(kind="full"), 3),
+    "diagonal-1": Case(lrmf.Affine(kind="diagonal"), 1),
+    "diagonal-2": Case(lrmf.Affine(kind="diagonal"), 2),
+    "diagonal-3": Case(lrmf.Affine(kind="diagonal"), 3),
+    "positive-definite-1": Case(lrmf.Affine(kind="positive_definite"), 1),
+    "positive-definite-2": Case(lrmf.Affine(kind="positive_definite"), 2),
+    "positive-definite-3": Case(lrmf.Affine(kind="positive_definite"), 3),
+    "realnvp-2-one-block": Case(lrmf.RealNVP(blocks=1, hidden=HIDDEN), 2),
+    "realnvp-2-two-blocks": Case(lrmf.RealNVP(blocks=2, hidden=HIDDEN), 2),
+    "realnvp-2-four-blocks": Case(lrmf.RealNVP(blocks=4, hidden=(8, 8)), 2),
+    "realnvp-3-three-blocks": Case(lrmf.RealNVP(blocks=3, hidden=HIDDEN), 3),
+    "realnvp-3-no-hidden-layer": Case(lrmf.RealNVP(blocks=2, hidden=()), 3),
+    "realnvp-5-four-blocks": Case(lrmf.RealNVP(blocks=4, hidden=HIDDEN), 5),
+    "realnvp-5-split-four": Case(lrmf.RealNVP(blocks=3, hidden=HIDDEN, split=4), 5),
+    "gaussian-1": Case(lrmf.Gaussian(), 1),
+    "gaussian-2": Case(lrmf.Gaussian(), 2),
+    "gaussian-3": Case(lrmf.Gaussian(), 3),
+}
+FLOWS = [name for name, case in CASES.items() if isinstance(case.spec, FlowSpec)]
+#: The identity has no arrays to tell its event shape by, so as a density it can't be sampled.
+DENSITIES = [name for name in CASES if name != "identity-2"]
+GAUSSIANS = [name for name, case in CASES.items() if isinstance(case.spec, DensitySpec)]
+
+
+def native_scope(backend: str) -> contextlib.AbstractContextManager:
+    """Where float64 arrays of the backend may be made."""
+    return lrmf.get_backend(backend).scope("float64")
+
+
+def native(backend: str, x: np.ndarray):
+    """An array of the backend, in the array's own dtype."""
+    return lrmf.get_backend(backend).asarray(x, str(x.dtype))
+
+
+def jacobians(backend: str, function, x: np.ndarray) -> np.ndarray:
+    """Jacobians ``(n, d, d)`` of a map of batches, row by row, by automatic differentiation."""
+    if backend == "jax":
+        import jax
+
+        with native_scope("jax"):
+            # Compiled at once: dispatching each operation by itself costs seconds.
+            rows = jax.jit(jax.vmap(jax.jacfwd(lambda row: function(row[None])[0])))
+            return np.asarray(rows(native("jax", x)))
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True) as tape:
+        inputs = native("tfp", x)
+        tape.watch(inputs)
+        outputs = function(inputs)
+        columns = tf.unstack(outputs, axis=1)
+    return np.stack([tape.gradient(column, inputs).numpy() for column in columns], axis=1)
+
+
+def relative_error(value: np.ndarray, reference: np.ndarray) -> float:
+    """The largest difference, relative to the largest entry."""
+    scale = np.abs(reference).max(initial=0.0)
+    return float(np.abs(value - reference).max(initial=0.0) / scale) if scale else 0.0

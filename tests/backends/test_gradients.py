@@ -1,0 +1,64 @@
+"""Losses and their gradients: they reach every array, and they are the loss's."""
+
+import numpy as np
+import pytest
+from model_cases import BACKENDS, CASES, GAUSSIANS
+from training_cases import problem
+
+import lrmf
+from lrmf.objectives import likelihood_ratio
+
+both_backends = pytest.mark.parametrize("backend", BACKENDS)
+
+
+@both_backends
+@pytest.mark.parametrize("perturbed", [False, True], ids=["initial", "perturbed"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_gradient_reaches_every_array(name, perturbed, backend):
+    roles, arrays, batch = problem(name, perturbed=perturbed)
+    value, gradients = lrmf.get_backend(backend).loss_and_gradients(
+        likelihood_ratio, roles, arrays, batch, dtype="float64"
+    )
+    assert np.isfinite(value)
+    for role, named in arrays.items():
+        assert gradients[role].keys() == named.keys()
+        for array, value in named.items():
+            gradient = gradients[role][array]
+            assert gradient.shape == value.shape
+            assert gradient.dtype == np.float64
+            assert np.isfinite(gradient).all()
+            if name in GAUSSIANS and array == "lower":
+                # Only what lies below the diagonal is used; of a 1 x 1 matrix, nothing.
+                assert (np.triu(gradient) == 0.0).all()
+                assert (gradient[np.tril_indices(len(gradient), -1)] != 0.0).all()
+            else:
+                assert (gradient != 0.0).any(), f"{role}: {array}"
+
+
+@both_backends
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_the_slopes_of_the_loss(name, backend):
+    roles, arrays, batch = problem(name)
+    engine = lrmf.get_backend(backend)
+    rng = np.random.default_rng(3)
+    directions = {
+        role: {key: rng.normal(size=value.shape) for key, value in named.items()}
+        for role, named in arrays.items()
+    }
+
+    def loss_at(t):
+        moved = {
+            role: {key: value + t * directions[role][key] for key, value in named.items()}
+            for role, named in arrays.items()
+        }
+        return engine.loss_and_gradients(likelihood_ratio, roles, moved, batch, dtype="float64")
+
+    _, gradients = loss_at(0.0)
+    slope = sum(
+        np.sum(gradients[role][key] * directions[role][key])
+        for role, named in arrays.items()
+        for key in named
+    )
+    step = 1e-6
+    by_differences = (loss_at(step)[0] - loss_at(-step)[0]) / (2 * step)
+    assert slope == pytest.approx(by_differences, rel=1e-6, abs=1e-6)

@@ -1,0 +1,90 @@
+"""Both backends compute the same: same arrays, same numbers, also after steps of training."""
+
+import functools
+
+import numpy as np
+import pytest
+from model_cases import CASES, DENSITIES, FLOWS, relative_error
+from training_cases import PAIRS, pair, problem
+
+import lrmf
+from lrmf.fitting import FitConfig, fit
+from lrmf.objectives import likelihood_ratio
+
+TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
+
+both_dtypes = pytest.mark.parametrize("dtype", TOLERANCES)
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", FLOWS)
+def test_flows_agree(name, dtype):
+    x = CASES[name].points()
+    flows = [CASES[name].flow(backend, dtype=dtype) for backend in ("jax", "tfp")]
+    for method in ("forward", "inverse"):
+        (y, log_det), (reference, reference_log_det) = (getattr(flow, method)(x) for flow in flows)
+        assert relative_error(y, reference) < TOLERANCES[dtype]
+        assert relative_error(log_det, reference_log_det) < TOLERANCES[dtype]
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", DENSITIES)
+def test_densities_agree_and_draw_the_same_samples(name, dtype):
+    x = CASES[name].points()
+    jax, tfp = (CASES[name].density(backend, dtype=dtype) for backend in ("jax", "tfp"))
+    assert relative_error(jax.log_prob(x), tfp.log_prob(x)) < TOLERANCES[dtype]
+    assert relative_error(jax.sample(32, seed=7), tfp.sample(32, seed=7)) < TOLERANCES[dtype]
+    assert not np.array_equal(jax.sample(32, seed=7), jax.sample(32, seed=8))
+
+
+@both_dtypes
+@pytest.mark.parametrize("perturbed", [False, True], ids=["initial", "perturbed"])
+@pytest.mark.parametrize("name", CASES)
+def test_losses_and_gradients_agree(name, perturbed, dtype):
+    (value, gradients), (reference, reference_gradients) = (
+        lrmf.get_backend(backend).loss_and_gradients(
+            likelihood_ratio, *problem(name, perturbed=perturbed), dtype=dtype
+        )
+        for backend in ("jax", "tfp")
+    )
+    assert value == pytest.approx(reference, rel=TOLERANCES[dtype])
+    for role, named in reference_gradients.items():
+        for array, gradient in named.items():
+            error = relative_error(gradients[role][array], gradient)
+            assert error < TOLERANCES[dtype], f"{role}: {array}"
+
+
+@functools.cache
+def trained(name, backend, dtype, gradient_clip):
+    """Fifty steps on minibatches, in chunks that do not divide them."""
+    roles, arrays, data = pair(name)
+    return fit(
+        likelihood_ratio,
+        roles,
+        arrays,
+        data,
+        backend=lrmf.get_backend(backend),
+        config=FitConfig(
+            steps=50, batch_size=32, learning_rate=0.01, chunk=25, gradient_clip=gradient_clip
+        ),
+        seed=np.random.SeedSequence(4),
+        dtype=dtype,
+        progress=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "gradient_clip"),
+    [(name, "float64", 10.0) for name in PAIRS]
+    + [("realnvp-realnvp", "float32", 10.0), ("full-gaussian", "float32", 0.5)],
+)
+def test_fifty_training_steps_agree(name, dtype, gradient_clip):
+    jax, tfp = (trained(name, backend, dtype, gradient_clip) for backend in ("jax", "tfp"))
+    loss, reference = jax.history["loss"], tfp.history["loss"]
+    assert loss.shape == (50,)
+    assert loss[-10:].mean() < loss[:10].mean() - 0.05
+    np.testing.assert_allclose(loss, reference, rtol=TOLERANCES[dtype])
+    for role, named in tfp.arrays.items():
+        for array, value in named.items():
+            error = relative_error(jax.arrays[role][array], value)
+            assert error < TOLERANCES[dtype], f"{role}: {array}"

@@ -1,0 +1,66 @@
+"""The same small LRMF problem for every named spec, and specs to be trained on it."""
+
+import numpy as np
+from model_cases import CASES, HIDDEN, Case
+
+import lrmf
+from lrmf.backends.base import Role
+from lrmf.specs import FlowSpec
+
+#: Pairs of transform and shared density that cover every kind of spec in either role.
+PAIRS = {
+    "full-gaussian": (lrmf.Affine(), lrmf.Gaussian(), 3),
+    "diagonal-full": (lrmf.Affine(kind="diagonal"), lrmf.Affine(), 2),
+    "positive-definite-gaussian": (lrmf.Affine(kind="positive_definite"), lrmf.Gaussian(), 2),
+    "realnvp-realnvp": (
+        lrmf.RealNVP(blocks=4, hidden=HIDDEN),
+        lrmf.RealNVP(blocks=4, hidden=HIDDEN),
+        2,
+    ),
+    "split-standard-normal": (
+        lrmf.RealNVP(blocks=3, hidden=HIDDEN, split=4),
+        lrmf.Identity(),
+        5,
+    ),
+}
+
+
+def roles_and_arrays(transform, density, *, perturbed):
+    """Both roles of the LRMF loss, and arrays for them (from different seeds)."""
+    roles = (
+        Role("transform", lrmf.Flow, transform.spec, (transform.features,)),
+        Role("density", lrmf.Density, density.spec, (density.features,)),
+    )
+    arrays = {
+        "transform": transform.arrays(1, perturbed=perturbed),
+        "density": density.arrays(2, perturbed=perturbed),
+    }
+    return roles, arrays
+
+
+def data(features, n_source=40, n_target=50):
+    """Source and target that no affine map aligns."""
+    rng = np.random.default_rng(features)
+    return {
+        "source": rng.normal(size=(n_source, features)),
+        "target": 1.0 + 0.5 * rng.standard_exponential(size=(n_target, features)),
+    }
+
+
+def problem(name, *, perturbed=True):
+    """Roles, arrays and a batch for the LRMF loss with a named spec in both roles."""
+    density = CASES[name]
+    transform = density
+    if not isinstance(density.spec, FlowSpec):
+        transform = Case(lrmf.Affine(), density.features)
+    roles, arrays = roles_and_arrays(transform, density, perturbed=perturbed)
+    return roles, arrays, data(density.features)
+
+
+def pair(name, *, perturbed=False):
+    """Roles, arrays and data of a named pair of specs."""
+    transform, density, features = PAIRS[name]
+    roles, arrays = roles_and_arrays(
+        Case(transform, features), Case(density, features), perturbed=perturbed
+    )
+    return roles, arrays, data(features)
