@@ -1,0 +1,43 @@
+"""What the tests of aligners share."""
+
+import pytest
+
+import lrmf
+
+
+@pytest.fixture(params=["jax", "tfp"])
+def backend(request):
+    """The name of a backend: every test that takes it runs with both."""
+    return request.param
+
+
+@pytest.fixture
+def nothing_compiles(monkeypatch):
+    """Fail where a trainer is made or a model is evaluated: bad input must be refused before."""
+
+    def refuse(*_, **__):
+        raise RuntimeError("the backend was asked to compute")
+
+    for name in ("jax", "tfp"):
+        for method in ("trainer", "call", "call_numpy"):
+            monkeypatch.setattr(type(lrmf.get_backend(name)), method, refuse)
+
+
+@pytest.fixture
+def small():
+    """A function that makes an aligner that fits in a second; keyword arguments change it."""
+
+    def make(**changes):
+        settings = {
+            "transform": lrmf.Affine(),
+            "density": lrmf.Gaussian(),
+            "steps": 300,
+            "private_steps": 200,
+            "refit_steps": 200,
+            "batch_size": 64,
+            "learning_rate": 0.02,
+            "progress": False,
+        }
+        return lrmf.LRMF(**settings | changes)
+
+    return make

@@ -1,0 +1,192 @@
+"""LRMF keeps scikit-learn's habits, although its `transform` is a parameter and a method."""
+
+import copy
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+
+import lrmf
+
+DEFAULTS = {
+    "transform": lrmf.RealNVP(hidden=(64, 64)),
+    "density": lrmf.RealNVP(hidden=(128, 128)),
+    "backend": "jax",
+    "steps": 4000,
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "seed": 0,
+}
+
+
+def test_documented_defaults():
+    parameters = lrmf.LRMF().get_params()
+    for name, value in DEFAULTS.items():
+        assert parameters[name] == value
+
+
+def test_get_params_names_the_constructors_arguments():
+    expected = set(inspect.signature(lrmf.LRMF.__init__).parameters) - {"self"}
+    assert set(lrmf.LRMF().get_params()) == expected
+    assert set(lrmf.LRMF().get_params(deep=False)) == expected
+
+
+def test_get_params_gives_back_what_was_passed(small):
+    transform = lrmf.Affine(kind="diagonal")
+    model = small(transform=transform, steps=7)
+    assert model.get_params()["transform"] is transform
+    assert model.get_params()["steps"] == 7
+
+
+def test_transform_the_method_survives_transform_the_parameter(small):
+    assert inspect.ismethod(small().transform)
+    assert inspect.ismethod(small().set_params(transform=lrmf.Affine()).transform)
+
+
+def test_set_params(small):
+    model = small()
+    transform = lrmf.Affine(kind="diagonal")
+    assert model.set_params(transform=transform, seed=5) is model
+    assert model.get_params()["transform"] is transform
+    assert model.seed == 5
+    assert model.set_params() is model
+
+
+@pytest.mark.parametrize("name", ["learning_rte", "transform_spec", "transform__kind", "fit"])
+def test_set_params_refuses_unknown_names(small, name):
+    with pytest.raises(ValueError, match=f"LRMF has no parameter '{name}'; it has backend, "):
+        small().set_params(**{name: 1})
+
+
+def test_clone(small):
+    model = small(transform=lrmf.Affine(kind="diagonal"), seed=3)
+    model.transform_ = "something fitted"
+    copied = clone(model)
+    assert copied is not model
+    assert copied.get_params() == model.get_params()
+    assert not hasattr(copied, "transform_")
+
+
+def test_the_constructor_does_not_validate():
+    model = lrmf.LRMF(transform="?", steps=-1, backend="abacus", seed="x", dtype=None)
+    assert model.get_params()["transform"] == "?"
+    assert clone(model).steps == -1
+
+
+def test_parameters_from_a_grid(small):
+    grid = ParameterGrid({"transform": [lrmf.Affine(), lrmf.Identity()], "seed": [0, 1]})
+    assert len([small(**point) for point in grid]) == 4
+
+
+def test_repr_shows_what_differs_from_the_defaults():
+    model = lrmf.LRMF(transform=lrmf.Affine(kind="diagonal"), steps=7)
+    assert repr(model) == "LRMF(steps=7, transform=Affine(kind='diagonal'))"
+    assert repr(lrmf.LRMF()) == "LRMF()"
+
+
+def test_notebook_repr(small):
+    model = small(transform=lrmf.Affine(kind="diagonal"))
+    bundle = model._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert bundle["text/plain"] == repr(model)
+    for html in (bundle["text/html"], model._repr_html_()):
+        assert "Not fitted" in html
+        assert "Affine(kind=&#x27;diagonal&#x27;)" in html
+
+
+class TestFit:
+    """What fit does to the estimator, with both backends."""
+
+    pair = lrmf.data.blobs(n=60, seed=0)
+
+    def fit(self, model, **options):
+        return model.fit(Xs=self.pair.source, Xt=self.pair.target, **options)
+
+    def test_fit_changes_neither_parameters_nor_data(self, small, backend):
+        model = small(backend=backend, validation_fraction=0.2)
+        parameters = copy.deepcopy(model.get_params())
+        source, target = self.pair.source.copy(), self.pair.target.copy()
+        assert self.fit(model) is model
+        assert model.get_params() == parameters
+        np.testing.assert_array_equal(self.pair.source, source)
+        np.testing.assert_array_equal(self.pair.target, target)
+        assert "Not fitted" not in model._repr_html_()
+        assert not hasattr(clone(model), "transform_")
+
+    def test_labels_are_accepted_and_never_used(self, small, backend):
+        plain = self.fit(small(backend=backend))
+        labels = np.arange(60) % 3
+        labelled = small(backend=backend).fit(
+            self.pair.source, labels, self.pair.target, np.full(60, "nonsense")
+        )
+        assert_same_fit(plain, labelled)
+
+    def test_refused_data_leave_an_earlier_fit_alone(self, small):
+        model = self.fit(small())
+        before = model.transform(self.pair.source)
+        with pytest.raises(ValueError, match="expected Xt with 2 features like Xs, got 3"):
+            model.fit(Xs=self.pair.source, Xt=np.zeros((5, 3)))
+        np.testing.assert_array_equal(model.transform(self.pair.source), before)
+
+    def test_fitting_again_starts_anew(self, small):
+        model = self.fit(small())
+        once = model.transform(self.pair.source)
+        self.fit(model)
+        np.testing.assert_array_equal(model.transform(self.pair.source), once)
+
+    def test_same_seed_same_fit(self, small, backend):
+        assert_same_fit(*(self.fit(small(backend=backend, seed=3)) for _ in range(2)))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            pytest.param({"batch_size": 16, "steps": 5}, id="minibatches"),
+            pytest.param(
+                {"density": lrmf.RealNVP(blocks=2, hidden=(4,)), "batch_size": 60, "steps": 1},
+                id="initial arrays",
+            ),
+        ],
+    )
+    def test_another_seed_another_fit(self, small, changes):
+        first, second = (self.fit(small(seed=seed, **changes)) for seed in (3, 4))
+        assert not np.array_equal(
+            first.history_["loss"] - first.constant_, second.history_["loss"] - second.constant_
+        )
+
+    @pytest.mark.parametrize("kind", [list, np.float32, np.int64, "pandas", "fortran", "read-only"])
+    def test_whatever_holds_numbers_is_data(self, small, kind):
+        source, target = np.round(10 * self.pair.source), np.round(10 * self.pair.target)
+        model, other = (small(density=lrmf.Gaussian(), steps=100) for _ in range(2))
+        model.fit(Xs=source, Xt=target)
+        if kind == "pandas":
+            frame = pytest.importorskip("pandas").DataFrame
+            given = (frame(source, columns=["a", "b"]), frame(target.astype(int)))
+        elif kind == "fortran":
+            given = (np.asfortranarray(source), target[::-1][::-1])
+        elif kind == "read-only":
+            given = (source.copy(), target.copy())
+            for array in given:
+                array.flags.writeable = False
+        elif kind is list:
+            given = (source.tolist(), target.tolist())
+        else:
+            given = (source.astype(kind), target.astype(kind))
+        other.fit(Xs=given[0], Xt=given[1])
+        assert_same_fit(model, other)
+        transformed = other.transform(given[0])
+        assert type(transformed) is np.ndarray
+        np.testing.assert_array_equal(transformed, model.transform(source))
+
+
+def assert_same_fit(first, second):
+    assert first.constant_ == second.constant_
+    np.testing.assert_equal(first.history_, second.history_)
+    for name in (
+        "transform_", "density_", "private_source_", "private_target_",
+        "refitted_source_", "refitted_target_",
+    ):  # fmt: skip
+        np.testing.assert_equal(
+            getattr(first, name).arrays, getattr(second, name).arrays, err_msg=name
+        )
