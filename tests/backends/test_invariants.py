@@ -50,9 +50,7 @@ def test_log_det_is_that_of_the_jacobian(name, direction, backend):
     x = CASES[name].points()
     method = getattr(CASES[name].flow(backend), direction)
     jacobian = jacobians(backend, lambda x: method(x)[0], x)
-    np.testing.assert_allclose(
-        method(x)[1], np.linalg.slogdet(jacobian)[1], rtol=1e-10, atol=1e-10
-    )
+    np.testing.assert_allclose(method(x)[1], np.linalg.slogdet(jacobian)[1], rtol=1e-10, atol=1e-10)
 
 
 @both_backends

@@ -1,10 +1,13 @@
 """The same small LRMF problem for every named spec, and specs to be trained on it."""
 
+import functools
+
 import numpy as np
 from model_cases import CASES, HIDDEN, Case
 
 import lrmf
 from lrmf.backends.base import Role
+from lrmf.objectives import likelihood_ratio
 from lrmf.specs import FlowSpec
 
 #: Pairs of transform and shared density that cover every kind of spec in either role.
@@ -14,7 +17,7 @@ PAIRS = {
     "positive-definite-gaussian": (lrmf.Affine(kind="positive_definite"), lrmf.Gaussian(), 2),
     "realnvp-realnvp": (
         lrmf.RealNVP(blocks=4, hidden=HIDDEN),
-        lrmf.RealNVP(blocks=4, hidden=HIDDEN),
+        lrmf.RealNVP(blocks=2, hidden=HIDDEN),
         2,
     ),
     "split-standard-normal": (
@@ -55,6 +58,14 @@ def problem(name, *, perturbed=True):
         transform = Case(lrmf.Affine(), density.features)
     roles, arrays = roles_and_arrays(transform, density, perturbed=perturbed)
     return roles, arrays, data(density.features)
+
+
+@functools.cache
+def loss_and_gradients(name, backend, *, perturbed, dtype):
+    """The LRMF loss of `problem` and its gradients: computed once, checked in several tests."""
+    return lrmf.get_backend(backend).loss_and_gradients(
+        likelihood_ratio, *problem(name, perturbed=perturbed), dtype=dtype
+    )
 
 
 def pair(name, *, perturbed=False):
