@@ -32,7 +32,8 @@ book: $(INSTALLED) ## build the book, with every chapter executed, into _build/h
 .PHONY: test
 test: $(INSTALLED) ## run unit tests, statements and doctests, then every chapter's notebook
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) $$($(BIN)/python -m book.machinery.notebooks --list)
+	notebooks=$$($(BIN)/python -m book.machinery.notebooks --list); \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) $$notebooks
 
 .PHONY: lint
 lint: $(INSTALLED) ## check format, style and types

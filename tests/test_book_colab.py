@@ -12,8 +12,6 @@ import venv
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from book.machinery.config import ROOT, Book
@@ -54,15 +52,15 @@ def test_notebook_runs_in_a_bare_runtime(runtime, tmp_path, monkeypatch):
     (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf8")
     for name in ("PYTHONPATH", "MPLBACKEND", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("LRMF_INSTALL_SOURCE", ROOT.as_uri())
 
     notebook = nbformat.read(page.notebook, as_version=4)
     where = "import lrmf, sys; print(lrmf.__file__, sys.executable)"
     notebook.cells.append(nbformat.v4.new_code_cell(where))
-    kernels = KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")])
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_name="bare", kernel_spec_manager=kernels),
+        kernel_name="bare",
         timeout=1500,
         resources={"metadata": {"path": str(tmp_path)}},
     )

@@ -1,0 +1,46 @@
+"""The README's example runs as printed, and its links lead somewhere."""
+
+import re
+
+import pytest
+
+from book.machinery import picture
+from book.machinery.config import ROOT, BookError
+
+README = (ROOT / "README.md").read_text(encoding="utf8")
+
+
+@pytest.mark.slow
+def test_example_aligns_and_its_picture_is_drawn(capsys, tmp_path):
+    names = picture.run_example()
+    assert capsys.readouterr().out.startswith("aligned")
+    assert names["moved"].shape == names["test"].source.shape
+    picture.draw(names, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_example_must_be_there(tmp_path):
+    (tmp_path / "README.md").write_text("Nothing here.", encoding="utf8")
+    with pytest.raises(BookError, match=r"README\.md has no block of Python code"):
+        picture.run_example(tmp_path)
+
+
+def test_example_has_about_ten_lines():
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len([line for line in code.split("\n") if line.strip()]) <= 10
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_to_files_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    files = [link for link in links if "://" not in link and not link.startswith("../../actions")]
+    assert all((ROOT / file).is_file() for file in files), files
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_commands_that_are_named_exist(name):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf8")
+    text = (ROOT / name).read_text(encoding="utf8")
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
