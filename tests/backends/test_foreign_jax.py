@@ -218,7 +218,9 @@ def test_arrays_of_another_object_are_refused():
 def test_a_tfp_object_is_refused():
     from tensorflow_probability import bijectors as tfb
 
-    with pytest.raises(TypeError, match=r"the JAX backend takes lrmf specs and flowjax .*, got Exp"):
+    with pytest.raises(
+        TypeError, match=r"the JAX backend takes lrmf specs and flowjax .*, got Exp"
+    ):
         BACKEND.flow(tfb.Exp())
 
 

@@ -238,6 +238,22 @@ def test_a_distribution_for_other_events_is_refused():
         BACKEND.init(lrmf.Density, normal(), (3,), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(
+    ("variable", "event_shape"),
+    [
+        (np.zeros(2), (3,)),  # refused by TensorFlow
+        (np.zeros(2), (1,)),  # broadcasts one feature to two
+        (np.zeros((2, 1)), (2,)),  # would shift each of two points by its own
+    ],
+)
+def test_a_bijector_for_other_events_is_refused(variable, event_shape):
+    bijector = tfb.Shift(tf.Variable(variable, dtype=tf.float32))
+    with pytest.raises(
+        ValueError, match=rf"Shift does not map events of shape \({event_shape[0]},"
+    ):
+        BACKEND.init(lrmf.Flow, bijector, event_shape, np.random.default_rng(0))
+
+
 def test_arrays_of_another_object_are_refused():
     with pytest.raises(ValueError, match=r"expected arrays \{.*\} for this _?Chain, got \{\}"):
         BACKEND.flow(affine(), {})

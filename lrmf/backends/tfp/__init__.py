@@ -17,7 +17,7 @@ from ...specs import Arrays, Shape
 from ..base import Backend, Loss, Role
 from .bijections import bijector
 from .densities import distribution
-from .foreign import adopt, is_sampler, preserved, sample_foreign, variables
+from .foreign import adopt, check_events, is_sampler, preserved, sample_foreign, variables
 from .training import TFPTrainer, loss_value_and_gradients
 
 __all__ = ["TFPBackend", "backend"]
@@ -33,6 +33,13 @@ class TFPBackend(Backend):
 
     def thread_safe(self, role: Role) -> bool:
         return variables(role.spec) is None
+
+    def init(
+        self, kind: Any, spec: Any, event_shape: Shape, rng: np.random.Generator
+    ) -> tuple[Role, Arrays]:
+        role, arrays = super().init(kind, spec, event_shape, rng)
+        check_events(role.spec, event_shape)
+        return role, arrays
 
     def scope(self, dtype: str) -> AbstractContextManager[Any]:
         return contextlib.nullcontext()

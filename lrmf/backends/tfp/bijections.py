@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -53,32 +53,61 @@ def _(spec: Affine, arrays: Mapping[str, Any]) -> tfb.Bijector:
     return tfb.Chain([shift, adjoint, matrix])
 
 
+class _Coupling(tfb.Bijector):
+    """An affine coupling as in `tfb.RealNVP`, whose network runs once for a point.
+
+    `tfb.RealNVP` runs it for the value and again for the log-determinant, and a gradient then
+    passes through both. Inside, features come first and points last, as in the JAX backend.
+    """
+
+    def __init__(
+        self, spec: RealNVP, arrays: Mapping[str, Any], *, block: int, features: int
+    ) -> None:
+        super().__init__(forward_min_event_ndims=1, name=f"coupling_{block}")
+        self._spec, self._arrays, self._block = spec, arrays, block
+        self._condition, self._transformed = spec.halves(block, features)
+        self._known: dict[Any, tuple[Any, Any]] = {}
+
+    def _forward(self, x: Any) -> Any:
+        shift, log_scale = self._network(x)
+        return self._join(x, x[:, self._transformed] * tf.exp(log_scale) + shift)
+
+    def _inverse(self, y: Any) -> Any:
+        shift, log_scale = self._network(y)
+        return self._join(y, (y[:, self._transformed] - shift) * tf.exp(-log_scale))
+
+    def _forward_log_det_jacobian(self, x: Any) -> Any:
+        return tf.reduce_sum(self._network(x)[1], axis=-1)
+
+    def _inverse_log_det_jacobian(self, y: Any) -> Any:
+        return -tf.reduce_sum(self._network(y)[1], axis=-1)
+
+    def _join(self, x: Any, transformed: Any) -> Any:
+        kept = x[:, self._condition]
+        parts = (kept, transformed) if self._block % 2 == 0 else (transformed, kept)
+        return tf.concat(parts, axis=-1)
+
+    def _network(self, x: Any) -> tuple[Any, Any]:
+        """Shift and log-scale given the features that the coupling leaves alone."""
+        key = x.ref()
+        if key not in self._known:
+            last, bound = len(self._spec.hidden), self._spec.log_scale_bound
+            hidden = tf.transpose(x[:, self._condition])
+            for layer in range(last + 1):
+                name = f"block_{self._block}/layer_{layer}"
+                weight, bias = self._arrays[f"{name}/weight"], self._arrays[f"{name}/bias"]
+                hidden = tf.matmul(weight, hidden, transpose_a=True) + bias[:, tf.newaxis]
+                if layer < last:
+                    hidden = tf.nn.relu(hidden)
+            shift, raw_scale = tf.split(tf.transpose(hidden), 2, axis=-1)
+            self._known[key] = shift, bound * tf.tanh(raw_scale / bound)
+        return self._known[key]
+
+
 @bijector.register
 def _(spec: RealNVP, arrays: Mapping[str, Any]) -> tfb.Bijector:
     (features,) = spec.event_shape(arrays)
-    couplings = []
-    for block in range(spec.blocks):
-        condition, _ = spec.halves(block, features)
-        masked = condition.stop - condition.start
-        couplings.append(
-            tfb.RealNVP(
-                num_masked=masked if block % 2 == 0 else -masked,
-                bijector_fn=_coupling(spec, arrays, block),
-            )
-        )
+    couplings = [
+        _Coupling(spec, arrays, block=block, features=features) for block in range(spec.blocks)
+    ]
     return tfb.Chain(couplings[::-1])
-
-
-def _coupling(spec: RealNVP, arrays: Mapping[str, Any], block: int) -> Callable[..., tfb.Bijector]:
-    def bijector_fn(x: Any, _: int, **__: Any) -> tfb.Bijector:
-        last = len(spec.hidden)
-        for layer in range(last + 1):
-            name = f"block_{block}/layer_{layer}"
-            x = tf.matmul(x, arrays[f"{name}/weight"]) + arrays[f"{name}/bias"]
-            if layer < last:
-                x = tf.nn.relu(x)
-        shift, raw_scale = tf.split(x, 2, axis=-1)
-        bound = spec.log_scale_bound
-        return tfb.Shift(shift)(tfb.Scale(log_scale=bound * tf.tanh(raw_scale / bound)))
-
-    return bijector_fn

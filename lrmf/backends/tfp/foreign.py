@@ -25,6 +25,7 @@ __all__ = [
     "ForeignBijector",
     "ForeignDistribution",
     "adopt",
+    "check_events",
     "is_sampler",
     "preserved",
     "sample_foreign",
@@ -70,6 +71,30 @@ def adopt(model: Any, kind: Any) -> tuple[ForeignBijector, Arrays, Shape | None]
         for i, variable in enumerate(model.trainable_variables)
     }
     return wrapper(model, tuple(named)), named, event_shape
+
+
+def check_events(spec: Any, event_shape: Shape) -> None:
+    """Refuse a foreign bijector that does not map events of this shape to such events.
+
+    A bijector does not know its event shape, so it is tried on a few points: broadcasting would
+    otherwise mix points, or fail deep inside the compiled loop.
+    """
+    if not isinstance(spec, ForeignBijector) or isinstance(spec, ForeignDistribution):
+        return
+    n = 7  # unlikely to be the size of anything in the bijector
+    x = tf.zeros((n, *event_shape), spec.model.trainable_variables[0].dtype)
+    try:
+        y = spec.model.forward(x)
+        log_det = spec.model.forward_log_det_jacobian(x, event_ndims=len(event_shape))
+        fits = y.shape == x.shape and log_det.shape in ((), (1,), (n,))
+        found = f"it maps {x.shape} to {y.shape} and gives log-determinants {log_det.shape}"
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        fits, found = False, str(error)
+    if not fits:
+        raise ValueError(
+            f"{type(spec.model).__name__} does not map events of shape {event_shape} to such "
+            f"events; make one for the data's event shape ({found})"
+        )
 
 
 def variables(spec: Any) -> dict[str, Any] | None:
