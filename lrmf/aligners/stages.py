@@ -93,17 +93,22 @@ class Stages:
         return results
 
     def _fit(self, stage: Stage) -> FitResult:
-        result = fit(
-            stage.loss,
-            stage.roles,
-            stage.initial,
-            stage.data,
-            config=stage.config,
-            seed=stage.seed,
-            validation=stage.validation,
-            name=stage.name,
-            **self._options,
-        )
+        try:
+            result = fit(
+                stage.loss,
+                stage.roles,
+                stage.initial,
+                stage.data,
+                config=stage.config,
+                seed=stage.seed,
+                validation=stage.validation,
+                name=stage.name,
+                **self._options,
+            )
+        except BaseException:
+            # `run` may be waiting for another stage, which would go on to its end.
+            self._stop.set()
+            raise
         if result.outcome == "interrupted":
             self._stop.set()
         return result
