@@ -45,7 +45,7 @@ class JaxBackend(Backend):
 
     def scope(self, dtype: str) -> AbstractContextManager[Any]:
         # JAX gives float32 for float64 unless told otherwise; the flag is part of its jit keys.
-        return jax.enable_x64(dtype == "float64" or jax.config.jax_enable_x64)
+        return jax.enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))
 
     def is_native(self, x: Any) -> bool:
         return isinstance(x, jax.Array)

@@ -37,7 +37,8 @@ class _Identity(Bijection):
     def forward(self, x: Any) -> tuple[Any, Any]:
         return x, jnp.zeros(x.shape[0], x.dtype)
 
-    inverse = forward
+    def inverse(self, y: Any) -> tuple[Any, Any]:
+        return self.forward(y)
 
 
 class _Linear(Bijection):
