@@ -1,22 +1,44 @@
 from . import (
     aligners as aligners,
+)
+from . import (
     backends as backends,
+)
+from . import (
     certificate as certificate,
+)
+from . import (
     data as data,
+)
+from . import (
     objectives as objectives,
+)
+from . import (
     plots as plots,
+)
+from . import (
     specs as specs,
+)
+from . import (
     theory as theory,
 )
-from .aligners import LRMF as LRMF, lrd as lrd
+from .aligners import LRMF as LRMF
+from .aligners import lrd as lrd
 from .backends import get_backend as get_backend
 from .certificate import Certificate as Certificate
-from .models import Density as Density, Flow as Flow
+from .models import Density as Density
+from .models import Flow as Flow
 from .objectives import lrmf_loss as lrmf_loss
 from .specs import (
     Affine as Affine,
+)
+from .specs import (
     Gaussian as Gaussian,
+)
+from .specs import (
     Identity as Identity,
+)
+from .specs import (
     RealNVP as RealNVP,
 )
 

@@ -369,7 +369,7 @@ def ellipse(
     linestyle: str = "-",
     fill: bool = False,
 ) -> list[Ellipse]:
-    """Draw the ellipse(s) ``(x − m)ᵀ Σ⁻¹ (x − m) = n_std²`` of a mean and a covariance.
+    """Draw ellipses: the points with ``(x − m)ᵀ Σ⁻¹ (x − m) = n_std²`` of a mean and a covariance.
 
     Raises ``ValueError`` for wrong shapes, a covariance that is not symmetric positive
     semi-definite, and a radius that is not positive.

@@ -13,19 +13,16 @@ class Pair:
 
     The labels serve to judge an alignment, never to find one.
 
-    Attributes
-    ----------
-    source, target : array, shape (n, ...) and (m, ...)
-        The samples, one per row.
-    source_labels, target_labels : array of int, shape (n,) and (m,)
-        The class of each sample.
-    name : str
-        Which data these are, for example ``"moons"``.
-    fallback : bool
-        True where the data asked for could not be had and others stand in for them.
+    Attributes:
+        source, target (array, shape (n, ...) and (m, ...)):
+            The samples, one per row.
+        source_labels, target_labels (array of int, shape (n,) and (m,)):
+            The class of each sample.
+        name (str):
+            Which data these are, for example ``"moons"``.
+        fallback (bool):
+            True where the data asked for could not be had and others stand in for them.
 
-    Examples
-    --------
     >>> import lrmf
     >>> lrmf.data.moons(n=100)
     Pair('moons', source=(100, 2), target=(100, 2))
@@ -41,8 +38,6 @@ class Pair:
     def flatten(self) -> "Pair":
         """Return the same pair with every sample as one row of numbers, shapes (n, d) and (m, d).
 
-        Examples
-        --------
         >>> import numpy as np
         >>> images, labels = np.zeros((3, 4, 4)), np.zeros(3, dtype=int)
         >>> pair = Pair(source=images, target=images, source_labels=labels, target_labels=labels,
@@ -65,14 +60,13 @@ class Pair:
 class Digits:
     """Handwritten digits of one dataset and one split.
 
-    Attributes
-    ----------
-    images : float32 array, shape (n, height, width)
-        Grey values in [0, 1]; the ink is 1, the paper 0.
-    labels : int64 array, shape (n,)
-        The digit on each image, 0 to 9.
-    name, split : str
-        For example ``"usps"`` and ``"train"``.
+    Attributes:
+        images (float32 array, shape (n, height, width)):
+            Grey values in [0, 1]; the ink is 1, the paper 0.
+        labels (int64 array, shape (n,)):
+            The digit on each image, 0 to 9.
+        name, split (str):
+            For example ``"usps"`` and ``"train"``.
     """
 
     images: np.ndarray

@@ -81,25 +81,20 @@ class FallbackWarning(UserWarning):
 def usps(*, split: str = "train") -> Digits:
     """Load the USPS digits: 16 × 16 pixels, 7,291 for training and 2,007 for testing.
 
-    Parameters
-    ----------
-    split : {"train", "test"}
+    Args:
+        split ({"train", "test"}): The official split.
 
-    Returns
-    -------
-    Digits
-        ``images`` of shape (n, 16, 16), float32 in [0, 1], and ``labels``.
+    Returns:
+        Digits:
+            ``images`` of shape (n, 16, 16), float32 in [0, 1], and ``labels``.
 
-    Raises
-    ------
-    DataUnavailableError
-        If the data are not in ``LRMF_DATA_DIR`` (``usps.npz``, or ``zip.train.gz`` and
-        ``zip.test.gz``), not in the cache, and cannot be downloaded.
-    ValueError
-        If ``split`` is unknown, or a file or a download is damaged.
+    Raises:
+        DataUnavailableError:
+            If the data are not in ``LRMF_DATA_DIR`` (``usps.npz``, or ``zip.train.gz`` and
+            ``zip.test.gz``), not in the cache, and cannot be downloaded.
+        ValueError:
+            If ``split`` is unknown, or a file or a download is damaged.
 
-    Notes
-    -----
     The data of *The Elements of Statistical Learning* (Hastie, Tibshirani and Friedman).
     """
     _check_split(split)
@@ -110,27 +105,22 @@ def usps(*, split: str = "train") -> Digits:
 def mnist(*, split: str = "train") -> Digits:
     """Load the MNIST digits: 28 × 28 pixels, 60,000 for training and 10,000 for testing.
 
-    Parameters
-    ----------
-    split : {"train", "test"}
-        The official split. Each is two files, loaded when asked for: the test images can be had
-        without the training images.
+    Args:
+        split ({"train", "test"}):
+            The official split. Each is two files, loaded when asked for: the test images can be had
+            without the training images.
 
-    Returns
-    -------
-    Digits
-        ``images`` of shape (n, 28, 28), float32 in [0, 1], and ``labels``.
+    Returns:
+        Digits:
+            ``images`` of shape (n, 28, 28), float32 in [0, 1], and ``labels``.
 
-    Raises
-    ------
-    DataUnavailableError
-        If the data are not in ``LRMF_DATA_DIR`` (``mnist_t10k.npz`` for the test images, or the
-        official ``*-ubyte.gz``), not in the cache, and cannot be downloaded.
-    ValueError
-        If ``split`` is unknown, or a file or a download is damaged.
+    Raises:
+        DataUnavailableError:
+            If the data are not in ``LRMF_DATA_DIR`` (``mnist_t10k.npz`` for the test images, or the
+            official ``*-ubyte.gz``), not in the cache, and cannot be downloaded.
+        ValueError:
+            If ``split`` is unknown, or a file or a download is damaged.
 
-    Notes
-    -----
     The data of LeCun, Cortes and Burges.
     """
     _check_split(split)
@@ -147,37 +137,34 @@ def digits_pair(
     MNIST keeps its margin, so its digits are smaller on the square than those of USPS: that is
     part of the shift between the two.
 
-    Parameters
-    ----------
-    split : {"train", "test"}
-        Which part of both.
-    size : int
-        Height and width of the images; 16 leaves USPS as it is (see
-        :func:`lrmf.data.images.resize`).
-    mnist_split : {"t10k", "official"}
-        Where MNIST's two parts come from. ``"t10k"`` divides the 10,000 test images, and never
-        looks for the training images: a small download, and the same pair on every machine. Every
-        fifth image of each digit is for testing, which makes 8,004 and 1,996 images (a writer may
-        be in both). ``"official"`` takes MNIST's own 60,000 and 10,000.
-    fallback : bool
-        Where the data cannot be had, use scikit-learn's bundled 8 × 8 digits with a
-        ``FallbackWarning``: half of them as they are, the other half slanted and with thicker
-        strokes. With False, raise instead.
+    Args:
+        split ({"train", "test"}):
+            Which part of both.
+        size (int):
+            Height and width of the images; 16 leaves USPS as it is (see
+            :func:`lrmf.data.images.resize`).
+        mnist_split ({"t10k", "official"}):
+            Where MNIST's two parts come from. ``"t10k"`` divides the 10,000 test images, and never
+            looks for the training images: a small download, and the same pair on every machine.
+            Every fifth image of each digit is for testing, which makes 8,004 and 1,996 images (a
+            writer may be in both). ``"official"`` takes MNIST's own 60,000 and 10,000.
+        fallback (bool):
+            Where the data cannot be had, use scikit-learn's bundled 8 × 8 digits with a
+            ``FallbackWarning``: half of them as they are, the other half slanted and with thicker
+            strokes. With False, raise instead.
 
-    Returns
-    -------
-    Pair
-        ``source`` and ``target`` of shape (n, size, size), float32 in [0, 1], and both labels.
-        ``name`` is ``"usps-mnist"``, or ``"sklearn-digits"`` where ``fallback`` is True.
+    Returns:
+        Pair:
+            ``source`` and ``target`` of shape (n, size, size), float32 in [0, 1], and both labels.
+            ``name`` is ``"usps-mnist"``, or ``"sklearn-digits"`` where ``fallback`` is True.
 
-    Raises
-    ------
-    DataUnavailableError
-        If ``fallback`` is False and the data cannot be had.
-    ValueError
-        If an argument is out of range, or a file or a download is damaged.
-    TypeError
-        If ``size`` is not an integer.
+    Raises:
+        DataUnavailableError:
+            If ``fallback`` is False and the data cannot be had.
+        ValueError:
+            If an argument is out of range, or a file or a download is damaged.
+        TypeError:
+            If ``size`` is not an integer.
     """
     _check_split(split)
     if isinstance(size, bool) or not isinstance(size, int | np.integer):

@@ -43,22 +43,21 @@ class DataUnavailableError(OSError):
 class DataFile:
     """One official file: where it is published, how to read it, how to recognise it.
 
-    Attributes
-    ----------
-    dataset : str
-        Key into ``BASE_URLS``.
-    name : str
-        The official file name, also the name in the cache.
-    archive : str or None
-        A NumPy archive which may hold the same arrays in ``LRMF_DATA_DIR``.
-    arrays : tuple of str
-        What the file holds, named as in the archive.
-    sha256 : tuple of str
-        Of each array's bytes in C order. Empty where unknown; an archive is then not used.
-    md5 : str or None
-        Of the official file, where the arrays' hashes are unknown.
-    read : callable
-        From the file's bytes to the tuple of arrays.
+    Attributes:
+        dataset (str):
+            Key into ``BASE_URLS``.
+        name (str):
+            The official file name, also the name in the cache.
+        archive (str or None):
+            A NumPy archive which may hold the same arrays in ``LRMF_DATA_DIR``.
+        arrays (tuple of str):
+            What the file holds, named as in the archive.
+        sha256 (tuple of str):
+            Of each array's bytes in C order. Empty where unknown; an archive is then not used.
+        md5 (str or None):
+            Of the official file, where the arrays' hashes are unknown.
+        read (callable):
+            From the file's bytes to the tuple of arrays.
     """
 
     dataset: str
@@ -95,14 +94,13 @@ def cache_dir() -> Path:
 def load(file: DataFile) -> tuple[np.ndarray, ...]:
     """Return the arrays of a file from the first place that has it.
 
-    Raises
-    ------
-    DataUnavailableError
-        If no place has it and it cannot be downloaded. The message says how to get it.
-    ValueError
-        If ``LRMF_DATA_DIR`` is not a folder, a file in it is damaged, or the download is.
-    OSError
-        If the cache folder cannot be written.
+    Raises:
+        DataUnavailableError:
+            If no place has it and it cannot be downloaded. The message says how to get it.
+        ValueError:
+            If ``LRMF_DATA_DIR`` is not a folder, a file in it is damaged, or the download is.
+        OSError:
+            If the cache folder cannot be written.
     """
     folder = _data_dir()
     if folder is not None:

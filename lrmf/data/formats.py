@@ -20,22 +20,16 @@ def read_usps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     t = round(1000 x), the grey value is u = ⌊(255 (t + 1000) + 1000) / 2000⌋, which takes −1 to 0
     and 1 to 255.
 
-    Returns
-    -------
-    images : uint8 array, shape (n, 16, 16)
-    labels : uint8 array, shape (n,)
+    Returns:
+        images : uint8 array, shape (n, 16, 16)
+        labels : uint8 array, shape (n,)
 
-    Raises
-    ------
-    ValueError
-        If the content is cut short, or is no such table.
+    Raises:
+        ValueError:
+            If the content is cut short, or is no such table.
 
-    Notes
-    -----
     Source: Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*.
 
-    Examples
-    --------
     >>> line = b"7 " + b"-1.000 " * 255 + b"0.003"
     >>> images, labels = read_usps(line)
     >>> int(images[0, 0, 0]), int(images[0, 15, 15]), int(labels[0])
@@ -61,10 +55,9 @@ def read_usps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 def read_idx_images(content: bytes) -> tuple[np.ndarray]:
     """Read ``*-idx3-ubyte``: one uint8 array of shape (n, height, width).
 
-    Raises
-    ------
-    ValueError
-        If the content is cut short, or is no IDX file with three dimensions of bytes.
+    Raises:
+        ValueError:
+            If the content is cut short, or is no IDX file with three dimensions of bytes.
     """
     return (_read_idx(content, dimensions=3),)
 
@@ -72,10 +65,9 @@ def read_idx_images(content: bytes) -> tuple[np.ndarray]:
 def read_idx_labels(content: bytes) -> tuple[np.ndarray]:
     """Read ``*-idx1-ubyte``: one uint8 array of shape (n,).
 
-    Raises
-    ------
-    ValueError
-        If the content is cut short, or is no IDX file with one dimension of bytes.
+    Raises:
+        ValueError:
+            If the content is cut short, or is no IDX file with one dimension of bytes.
     """
     return (_read_idx(content, dimensions=1),)
 

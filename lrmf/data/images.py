@@ -16,8 +16,6 @@ def resize(images: np.ndarray, *, size: int) -> np.ndarray:
 
     Both steps take weighted means, so values stay within the range of the input.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> resize(np.array([[[0.0, 1.0], [0.0, 1.0]]]), size=4)[0, 0].round(2)
     array([0.  , 0.25, 0.75, 1.  ])

@@ -28,28 +28,23 @@ def blobs(*, n: int = 100, seed: int = 0) -> Pair:
     ``BLOB_TARGET_COVARIANCE`` of :mod:`lrmf.data.toy`. The paper takes 100 points a side, few
     enough for a RealNVP to overfit, but its text does not give the Gaussians.
 
-    Parameters
-    ----------
-    n : int
-        Points in each domain.
-    seed : int
-        Different seeds give independent pairs, so a second seed makes a test set.
+    Args:
+        n (int):
+            Points in each domain.
+        seed (int):
+            Different seeds give independent pairs, so a second seed makes a test set.
 
-    Returns
-    -------
-    Pair
-        ``source`` and ``target`` of shape (n, 2), float64. All labels are 0: a Gaussian has one
-        class, and no labelling of its points is right for every map between two of them.
+    Returns:
+        Pair:
+            ``source`` and ``target`` of shape (n, 2), float64. All labels are 0: a Gaussian has one
+            class, and no labelling of its points is right for every map between two of them.
 
-    Raises
-    ------
-    ValueError
-        If ``n`` is below 2 or ``seed`` is negative.
-    TypeError
-        If either is not an integer.
+    Raises:
+        ValueError:
+            If ``n`` is below 2 or ``seed`` is negative.
+        TypeError:
+            If either is not an integer.
 
-    Examples
-    --------
     >>> import lrmf
     >>> pair = lrmf.data.blobs(n=10_000)
     >>> pair.source.mean(axis=0).round(1), pair.target.mean(axis=0).round(1)
@@ -88,38 +83,31 @@ def moons(*, n: int = 2000, rotation: float = -50.0, noise: float = 0.05, seed: 
     the points at −50° and on about 65% at +50°; one that learns on A and is tested on B, the
     other way round.
 
-    Parameters
-    ----------
-    n : int
-        Points in each domain; half of them, rounded down, lie on the first moon.
-    rotation : float
-        Degrees by which the source is turned against the target, counter-clockwise positive.
-    noise : float
-        Standard deviation of the Gaussian noise on every coordinate.
-    seed : int
-        Different seeds give pairs with independent noise, so a second seed makes a test set. The
-        angles on the half circles are scikit-learn's: evenly spaced, not drawn.
+    Args:
+        n (int):
+            Points in each domain; half of them, rounded down, lie on the first moon.
+        rotation (float):
+            Degrees by which the source is turned against the target, counter-clockwise positive.
+        noise (float):
+            Standard deviation of the Gaussian noise on every coordinate.
+        seed (int):
+            Different seeds give pairs with independent noise, so a second seed makes a test set.
+            The angles on the half circles are scikit-learn's: evenly spaced, not drawn.
 
-    Returns
-    -------
-    Pair
-        ``source`` and ``target`` of shape (n, 2), float64; the labels say which moon.
+    Returns:
+        Pair:
+            ``source`` and ``target`` of shape (n, 2), float64; the labels say which moon.
 
-    Raises
-    ------
-    ValueError
-        If ``n`` is below 2, ``rotation`` or ``noise`` is not finite, or ``noise`` or ``seed`` is
-        negative.
-    TypeError
-        If an argument is not a number of the right kind.
+    Raises:
+        ValueError:
+            If ``n`` is below 2, ``rotation`` or ``noise`` is not finite, or ``noise`` or ``seed``
+            is negative.
+        TypeError:
+            If an argument is not a number of the right kind.
 
-    Notes
-    -----
     Shape, noise and 2,000 points are those of Usman et al. (2020), supplement 8.3. The paper says
     "rotated 50° relative to one another" and not which way.
 
-    Examples
-    --------
     >>> import lrmf
     >>> pair = lrmf.data.moons(n=1000, rotation=180.0, noise=0.0)
     >>> pair.source[pair.source_labels == 0].mean(axis=0).round(2)  # the upper moon, now below
