@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 _VERSION = 1
+_PARTS = ("event_shape", "parameters", "facts")
 
 _MODELS: dict[str, type[Flow] | type[Density]] = {
     "transform_": Flow,
@@ -60,11 +61,15 @@ def load(
 ) -> LRMF:
     """Read a fitted aligner into a backend."""
     arrays, document = storage.read(path, cls.__name__)
-    if document["version"] != _VERSION:
+    version = document.get("version")
+    if version != _VERSION:
         raise ValueError(
-            f"{path} has version {document['version']} of the file format, this lrmf reads "
-            f"version {_VERSION}; use the lrmf that wrote it"
+            f"{path} has version {version} of the file format, this lrmf reads version "
+            f"{_VERSION}; use the lrmf that wrote it"
         )
+    missing = [part for part in _PARTS if part not in document]
+    if missing:
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; save the model again")
     stored = document["parameters"]
     given = {"transform": transform, "density": density, "backend": backend}
     parameters = {
