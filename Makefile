@@ -13,6 +13,7 @@ WORKERS ?= 2
 
 # TensorFlow's start-up notes and progress bars would end up in the cells' outputs.
 export TF_CPP_MIN_LOG_LEVEL := 3
+export IPYTHONDIR := $(CURDIR)/book/machinery/ipython
 export TQDM_DISABLE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
