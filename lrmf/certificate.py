@@ -28,7 +28,7 @@ class Certificate:
             shared model gain, each fitted further to one side alone, on held-out data. (They are
             mixed with 1% of the shared model, or a single point could decide.) From 0
             (indistinguishable) to 2 log 2 (disjoint), twice the Jensen-Shannon divergence when M
-            is rich.
+            is rich; a poor family, such as `Gaussian`, has no upper end.
         lrd_stderr: its standard error, from per-point terms.
         bound: the held-out LRMF loss with its constant c(A, B), in nats (paper, equation 3). It
             compares separately optimised models, and so it carries their optimisation noise and
@@ -84,8 +84,9 @@ class Certificate:
         distance = f"lrd {self.lrd:.3f} ± {self.lrd_stderr:.3f} nats"
         if self.lrd - 2.0 * self.lrd_stderr > self.tolerance:
             return (
-                f"not aligned: {distance}, on a scale from 0 to 2 log 2 = {_SCALE:.3f}. The usual "
-                "cause is a vanishing gradient: the data started too far apart; or too few steps"
+                f"not aligned: {distance}; disjoint data have 2 log 2 = {_SCALE:.3f} under a rich "
+                "family, more under a poor one. The usual cause is a vanishing gradient: the data "
+                "started too far apart; or too few steps"
             )
         if not np.isfinite([self.lrd, self.lrd_stderr, self.bound, self.bound_stderr]).all():
             return (
