@@ -94,7 +94,7 @@ class Stages:
 
     def _fit(self, stage: Stage) -> FitResult:
         try:
-            result = fit(
+            return fit(
                 stage.loss,
                 stage.roles,
                 stage.initial,
@@ -109,9 +109,6 @@ class Stages:
             # `run` may be waiting for another stage, which would go on to its end.
             self._stop.set()
             raise
-        if result.outcome == "interrupted":
-            self._stop.set()
-        return result
 
 
 def _not_run(stage: Stage) -> FitResult:
