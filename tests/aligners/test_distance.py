@@ -95,6 +95,7 @@ class TestHeldOut:
 
         def fit(self, *, Xs, Xt):
             seen["fit"] = (Xs, Xt)
+            self.told.append(self.get_params())
             return self
 
         def certificate(self, Xs, Xt):
@@ -107,6 +108,7 @@ class TestHeldOut:
                 tolerance=0.1,
             )
 
+        monkeypatch.setattr(lrmf.LRMF, "told", [], raising=False)
         monkeypatch.setattr(lrmf.LRMF, "fit", fit)
         monkeypatch.setattr(lrmf.LRMF, "certificate", certificate)
         a, b = np.arange(100.0)[:, None], np.arange(200.0, 240.0)[:, None]
@@ -133,6 +135,20 @@ class TestHeldOut:
         for x, train, test in zip(data, fitted, measured, strict=True):
             np.testing.assert_array_equal(np.sort(train, axis=0), x)
             np.testing.assert_array_equal(test, x)
+
+    def test_what_the_aligner_is_told(self, monkeypatch):
+        changes = {
+            "density": lrmf.Gaussian(),
+            "backend": "tfp",
+            "steps": 7,
+            "seed": 5,
+            "refit_steps": 9,
+            "learning_rate": 0.3,
+        }
+        self.measured(monkeypatch, **changes)
+        (told,) = lrmf.LRMF.told
+        expected = changes | {"transform": lrmf.Identity(), "private_steps": 1}
+        assert told == lrmf.LRMF(**expected).get_params()
 
 
 def test_options_reach_the_aligner():
