@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 SEEDS = range(10)
 
 #: The private models matter only to the bound, and fewer steps will do for it.
-CHEAPER = {"private_steps": 2000}
+CHEAPER = {"private_steps": 3000}
 
 
 def judge(seed, *, backend, **changes):
