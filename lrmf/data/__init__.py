@@ -7,6 +7,7 @@ Importing this package loads NumPy and nothing heavier. Digits are looked for in
 from lrmf.data.containers import Digits, Pair
 from lrmf.data.digits import FallbackWarning, digits_pair, mnist, usps
 from lrmf.data.fetch import DataUnavailableError, cache_dir
+from lrmf.data.results import saved_results
 from lrmf.data.toy import blobs, moons
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "FallbackWarning",
     "DataUnavailableError",
     "cache_dir",
+    "saved_results",
 ]
