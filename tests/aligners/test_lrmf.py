@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lrmf
+import lrmf.fitting
 from lrmf.theory import gaussian
 
 TRAIN, TEST = lrmf.data.blobs(n=400, seed=0), lrmf.data.blobs(n=300, seed=1)
@@ -394,3 +395,27 @@ def test_default_refit_learning_rate(small):
 def test_private_steps_default_to_steps(small):
     assert small(private_steps=None, steps=77)._configs()["private"].steps == 77
     assert small(private_steps=5, steps=77)._configs()["private"].steps == 5
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_is_shown_for_every_stage_or_none(small, monkeypatch, progress):
+    shown = {}
+
+    class Bar:
+        def __init__(self, *, desc, disable, **_):
+            shown[desc] = not disable
+
+        def update(self, n):
+            pass
+
+        def set_postfix(self, **_):
+            pass
+
+        def close(self):
+            pass
+
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(lrmf.fitting, "tqdm", Bar)
+    small(progress=progress).fit(Xs=TRAIN.source, Xt=TRAIN.target)
+    stages = ("flow", "private source", "private target", "refit source", "refit target")
+    assert shown == dict.fromkeys(stages, progress)
