@@ -122,8 +122,8 @@ class Certificate:
 def _defended(gain: np.ndarray) -> np.ndarray:
     """The gain of a mixture, 99% refitted and 1% shared model, over the shared model.
 
-    Like any density the mixture gives a lower bound on the distance. It costs at most 0.01 nats,
-    and one held-out point that the refitted model finds impossible costs log 100, not its mean.
+    It costs at most 0.01 nats, and one held-out point that the refitted model finds impossible
+    costs log 100, not its mean. Such mixtures lie a little outside a family that is not convex.
     """
     return np.logaddexp(np.log1p(-_SHARED_PART) + gain, np.log(_SHARED_PART))
 
