@@ -36,6 +36,9 @@ from .specs import (
     Gaussian as Gaussian,
 )
 from .specs import (
+    Histogram as Histogram,
+)
+from .specs import (
     Identity as Identity,
 )
 from .specs import (

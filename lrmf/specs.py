@@ -22,6 +22,7 @@ __all__ = [
     "DensitySpec",
     "FlowSpec",
     "Gaussian",
+    "Histogram",
     "Identity",
     "RealNVP",
     "Spec",
@@ -57,6 +58,13 @@ class Spec(ABC):
     @abstractmethod
     def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:
         """The event shape these arrays were made for; ``None`` where any will do."""
+
+    def check_points(self, x: np.ndarray, argument: str) -> None:
+        """Refuse points ``(n, *event_shape)`` to which no density of this spec gives a value.
+
+        Nearly all specs have densities that are positive everywhere.
+        """
+        return
 
     def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:
         """Check names and shapes of ``arrays`` and return their event shape."""
@@ -181,6 +189,82 @@ class Gaussian(DensitySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Histogram(DensitySpec):
+    """The histogram densities on a grid of cells: a family that is closed under mixtures.
+
+    log p(x) = (log-softmax of ``logits``)[c] - log|c| for x in the cell c of volume |c|. A cell
+    holds its left edges, the last one of each feature its right edge too, as in `numpy.histogram`.
+    Outside the grid the density is zero, and data for a fit must lie inside. It starts with equal
+    probabilities for all cells.
+
+    As M it makes the likelihood-ratio distance twice the Jensen-Shannon divergence of the binned
+    data (`lrmf.theory.histogram`). It can't teach a transform: it is constant in each cell, so no
+    gradient says where to move a point. Logits travel far: learning rates of some 0.05 suit them.
+
+    Args:
+        edges: increasing edges of the bins, one sequence for each feature; for one feature also
+            the sequence itself.
+
+    >>> Histogram(edges=[0, 1, 2]).edges
+    ((0.0, 1.0, 2.0),)
+    >>> Histogram(edges=([0, 1, 2], [0, 1, 3, 9])).bins
+    (2, 3)
+    """
+
+    edges: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        edges: list[Any] = list(self.edges) if np.iterable(self.edges) else [self.edges]
+        if not any(map(np.iterable, edges)):
+            edges = [edges]
+        for k, values in enumerate(edges):
+            array = np.asarray(values)
+            if array.ndim != 1 or array.size < 2 or array.dtype.kind not in "fiu":
+                raise ValueError(
+                    "Histogram: edges must hold two or more numbers for each feature, got "
+                    f"{values!r} for feature {k}; numpy.linspace(low, high, bins + 1) makes some"
+                )
+            if not np.isfinite(array).all() or not (np.diff(array) > 0).all():
+                raise ValueError(
+                    f"Histogram: edges must be finite and increase, got {values!r} for feature "
+                    f"{k}; sort them and drop repeated ones"
+                )
+        plain = tuple(tuple(map(float, np.asarray(values))) for values in edges)
+        object.__setattr__(self, "edges", plain)
+
+    @property
+    def bins(self) -> tuple[int, ...]:
+        """How many bins each feature has, the shape of ``logits``."""
+        return tuple(len(edges) - 1 for edges in self.edges)
+
+    def shapes(self, event_shape: Shape) -> dict[str, Shape]:
+        (d,) = _vector_shape(self, event_shape, minimum=1)
+        if d != len(self.edges):
+            raise ValueError(
+                f"Histogram has edges for {len(self.edges)} features, but events have {d}; give "
+                "one sequence of edges for each feature"
+            )
+        return {"logits": self.bins}
+
+    def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
+        _check_rng(rng)
+        return {name: np.zeros(shape) for name, shape in self.shapes(event_shape).items()}
+
+    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape:
+        arrays["logits"]  # a missing one is reported by the caller
+        return (len(self.edges),)
+
+    def check_points(self, x: np.ndarray, argument: str) -> None:
+        for k, (edges, values) in enumerate(zip(self.edges, x.T, strict=True)):
+            if outside := int(np.sum((values < edges[0]) | (values > edges[-1]))):
+                raise ValueError(
+                    f"{argument} holds {outside} points outside the edges of the histogram, "
+                    f"[{edges[0]:g}, {edges[-1]:g}] for feature {k}, where its density is zero: "
+                    f"they go from {values.min():g} to {values.max():g}. Widen the edges"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class RealNVP(FlowSpec):
     """Affine coupling blocks over alternating halves (Dinh et al., 2017).
 
@@ -281,7 +365,7 @@ class RealNVP(FlowSpec):
 
 
 _SPECS: dict[str, type[Any]] = {
-    spec.__name__: spec for spec in (Affine, Gaussian, Identity, RealNVP)
+    spec.__name__: spec for spec in (Affine, Gaussian, Histogram, Identity, RealNVP)
 }
 
 

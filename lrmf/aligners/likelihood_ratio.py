@@ -20,7 +20,7 @@ from ..checks import check_fraction, check_positive_int, check_positive_number, 
 from ..fitting import FitConfig
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
-from ..specs import Gaussian, RealNVP
+from ..specs import Gaussian, Histogram, RealNVP, Spec
 from . import persistence
 from .base import FlowAligner, check_pair
 from .stages import Stage, Stages
@@ -53,7 +53,7 @@ class LRMF(FlowAligner):
         private_steps: steps for each private density, ``steps`` by default.
         refit_steps: steps for each refitted copy of the shared density.
         refit_learning_rate: their initial step size; by default a tenth of ``learning_rate``,
-            which keeps networks from overfitting, and all of it for `Gaussian`, which can't.
+            which keeps networks from overfitting, and all of it for `Gaussian` and `Histogram`.
         validation_fraction: share of both data sets that is held out to monitor the loss.
         patience: stop when the validation loss has not improved for so many steps.
         snapshot_every: keep the models about every so many steps, in ``snapshots_``.
@@ -162,6 +162,8 @@ class LRMF(FlowAligner):
         density_role, density_arrays = backend.init(
             Density, self.density, event_shape, np.random.default_rng(seeds[1])
         )
+        self._check_support(source, "Xs")
+        self._check_support(target, "Xt")
         data, held_out = self._split(source, target, np.random.default_rng(seeds[2]))
         file = None
         if checkpoint is not None:
@@ -249,6 +251,8 @@ class LRMF(FlowAligner):
                 f"({self.status_}); fit again, from a checkpoint if there is one"
             )
         moved, log_det = self.transform_.forward(source)
+        self._check_support(moved, "the image of Xs")
+        self._check_support(target, "Xt")
         shared_source = self.density_.log_prob(moved)
         shared_target = self.density_.log_prob(target)
         # Where log-densities overflow to -inf their differences are NaN; the verdict says so.
@@ -310,7 +314,7 @@ class LRMF(FlowAligner):
         private = self.steps if self.private_steps is None else self.private_steps
         refit_learning_rate = self.refit_learning_rate
         if refit_learning_rate is None:
-            share = 1.0 if isinstance(self.density, Gaussian) else 0.1
+            share = 1.0 if isinstance(self.density, (Gaussian, Histogram)) else 0.1
             refit_learning_rate = share * self.learning_rate
         check_positive_number("refit_learning_rate", refit_learning_rate)
         check_positive_int("private_steps", private)
@@ -323,6 +327,11 @@ class LRMF(FlowAligner):
                 steps=self.refit_steps, **common | {"learning_rate": refit_learning_rate}
             ),
         }
+
+    def _check_support(self, x: np.ndarray, argument: str) -> None:
+        """Refuse points where every density of the family M is zero."""
+        if isinstance(self.density, Spec):
+            self.density.check_points(x, argument)
 
     def _split(
         self, source: np.ndarray, target: np.ndarray, rng: np.random.Generator

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import lrmf
-from lrmf.specs import DensitySpec, FlowSpec, Spec
+from lrmf.specs import FlowSpec, Spec
 
 BACKENDS = ("jax", "tfp")
 
@@ -44,6 +44,9 @@ class Case:
         return lrmf.get_backend(backend).density(self.spec, arrays, dtype=dtype)
 
 
+#: Wide enough for all the data of these tests, with edges that are multiples of 0.5.
+EDGES = (-12.0, -6.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.5, 3.0, 12.0)
+
 CASES = {
     "identity-2": Case(lrmf.Identity(), 2),
     "full-1": Case(lrmf.Affine(), 1),
@@ -65,11 +68,14 @@ CASES = {
     "gaussian-1": Case(lrmf.Gaussian(), 1),
     "gaussian-2": Case(lrmf.Gaussian(), 2),
     "gaussian-3": Case(lrmf.Gaussian(), 3),
+    "histogram-1": Case(lrmf.Histogram(edges=EDGES), 1),
+    "histogram-2": Case(lrmf.Histogram(edges=(EDGES, (-12.0, -1.0, 0.5, 12.0))), 2),
 }
 FLOWS = [name for name, case in CASES.items() if isinstance(case.spec, FlowSpec)]
 #: The identity has no arrays to tell its event shape by, so as a density it can't be sampled.
 DENSITIES = [name for name in CASES if name != "identity-2"]
-GAUSSIANS = [name for name, case in CASES.items() if isinstance(case.spec, DensitySpec)]
+GAUSSIANS = [name for name, case in CASES.items() if isinstance(case.spec, lrmf.Gaussian)]
+HISTOGRAMS = [name for name, case in CASES.items() if isinstance(case.spec, lrmf.Histogram)]
 
 
 def native_scope(backend: str) -> contextlib.AbstractContextManager:

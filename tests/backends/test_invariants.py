@@ -8,6 +8,7 @@ from model_cases import (
     DENSITIES,
     FLOWS,
     GAUSSIANS,
+    HISTOGRAMS,
     jacobians,
     native,
     native_scope,
@@ -128,6 +129,8 @@ def test_a_density_integrates_to_one_and_its_samples_have_its_mean(name, backend
     low, high = samples.min(axis=0), samples.max(axis=0)
     pad = 0.75 * (high - low)
     axes = [np.linspace(a, b, 401) for a, b in zip(low - pad, high + pad, strict=True)]
+    if name in HISTOGRAMS:  # the midpoint rule is exact where no step lies inside a cell
+        axes = [np.arange(-12.95, 13.0, 0.1) for _ in range(d)]
     cell = np.prod([axis[1] - axis[0] for axis in axes])
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, d)
     mass = np.exp(density.log_prob(grid)) * cell
@@ -197,7 +200,7 @@ def test_log_prob_is_differentiable_in_the_points(name, backend):
             with tf.GradientTape() as tape:
                 tape.watch(points)
                 total = tf.reduce_sum(density.log_prob(points))
-            gradient = tape.gradient(total, points)
+            gradient = tape.gradient(total, points, unconnected_gradients="zero")
     direction = np.random.default_rng(0).normal(size=x.shape)
     step = 1e-6
     ahead, behind = (density.log_prob(x + sign * step * direction) for sign in (1, -1))

@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from model_cases import CASES, HIDDEN, Case
+from model_cases import CASES, EDGES, HIDDEN, Case
 
 import lrmf
 from lrmf.backends.base import Role
@@ -25,6 +25,7 @@ PAIRS = {
         lrmf.Identity(),
         5,
     ),
+    "identity-histogram": (lrmf.Identity(), lrmf.Histogram(edges=(EDGES, EDGES)), 2),
 }
 
 
