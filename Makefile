@@ -46,6 +46,10 @@ lint: $(INSTALLED) ## check format, style and types
 notebooks: $(INSTALLED) ## write each chapter's plain notebook beside its source
 	$(BIN)/python -m book.machinery.notebooks
 
+.PHONY: statements
+statements: $(INSTALLED) ## run the changed checks of statements and write the page that lists them
+	$(BIN)/python -m book.results.statements
+
 .PHONY: page
 page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realnvp
 	@test -n "$(PAGE)" || { echo "say which: make page PAGE=book/experiments/realnvp"; exit 2; }

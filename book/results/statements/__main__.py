@@ -1,0 +1,179 @@
+"""Run the checks of the book's statements, and write the page that lists them.
+
+    make statements
+
+runs the files of ``tests/statements`` that are new or changed since the last time, all of them
+where the versions or the machine changed, and with ``--fresh``. ``checks.json``, beside this
+script, holds for each check its cases, its largest error, and how long it took. A file with a test
+that fails keeps its old entries, and the command fails. ``--page`` runs nothing and only writes
+the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lrmf
+from book.machinery.config import ROOT, Book, BookError
+from book.machinery.labels import Labels
+from book.machinery.statements import RESULTS, read_results, statements, write_page
+
+__all__ = ["Recorder", "main"]
+
+FOLDER = ROOT / "tests" / "statements"
+PACKAGES = ("jax", "tensorflow", "tensorflow-probability", "numpy", "scipy", "POT")
+
+
+class Recorder:
+    """A plugin of pytest that adds up, for each marked test, its cases, errors and seconds."""
+
+    def __init__(self) -> None:
+        self.checks: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.failed: set[str] = set()
+        self._entries: dict[str, list[dict[str, Any]]] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            file = item.path.relative_to(ROOT).as_posix()
+            name = getattr(item, "originalname", None) or item.name
+            for mark in item.iter_markers("statement"):
+                check = {
+                    "label": mark.args[0],
+                    "control": bool(mark.kwargs.get("control", False)),
+                    "file": file,
+                    "name": name,
+                    "cases": 0,
+                    "error": None,
+                    "seconds": 0.0,
+                }
+                entry = self.checks.setdefault((file, name, mark.args[0]), check)
+                entry["cases"] += 1
+                self._entries.setdefault(item.nodeid, []).append(entry)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        entries = self._entries.get(report.nodeid, [])
+        errors = [float(value) for name, value in report.user_properties if name == "error"]
+        # A check that was skipped, or whose error is no number, checked nothing.
+        bad = not report.passed or not all(math.isfinite(error) for error in errors)
+        if bad:
+            self.failed.add(report.nodeid.partition("::")[0])
+        for entry in entries:
+            entry["seconds"] += report.duration / len(entries)
+            if report.when == "call" and errors and not bad:
+                entry["error"] = max([*errors, entry["error"] or 0.0])
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers may depend on besides the code."""
+    processor = platform.processor()
+    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
+        lines = cpuinfo.read_text(encoding="utf8").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = models[0] if models else processor
+    return {
+        "lrmf": lrmf.__version__,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "processor": processor or platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def run_checks(files: Sequence[str], *, collect: bool = False) -> Recorder:
+    """Run the tests of these files, or only collect them.
+
+    Raises:
+        BookError: pytest could not collect them.
+    """
+    recorder = Recorder()
+    options = ["-q", "-p", "no:cacheprovider", *(["--collect-only", "-qq"] if collect else [])]
+    code = pytest.main([*options, *(str(ROOT / file) for file in files)], plugins=[recorder])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise BookError(f"pytest ended with {code!r}")
+    return recorder
+
+
+def digests() -> dict[str, str]:
+    """Return the hash of each file with checks."""
+    return {
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(FOLDER.glob("test_*.py"))
+    }
+
+
+def updated(old: dict[str, Any], recorder: Recorder, ran: Sequence[str]) -> dict[str, Any]:
+    """Put the new entries of the files that passed in the place of the old ones."""
+    current = digests()
+    passed = {file for file in ran if file not in recorder.failed}
+    known = {label.name for label in statements(Labels(Book.read(ROOT)))}
+    checks = [c for c in old["checks"] if c["file"] in current and c["file"] not in passed]
+    early: set[str] = set()
+    for check in recorder.checks.values():
+        if check["label"] not in known:
+            print(f"{check['file']}: no statement of the book has the label {check['label']}")
+            early.add(check["file"])
+        elif check["file"] in passed:
+            error = check["error"]
+            error = None if error is None else float(f"{error:.2g}")
+            checks.append({**check, "error": error, "seconds": round(check["seconds"], 2)})
+    # A file that is ahead of its chapter runs again the next time.
+    kept = {name: digest for name, digest in old["files"].items() if name in current}
+    new = {name: current[name] for name in passed - early}
+    return {
+        "command": "make statements",
+        "environment": environment(),
+        "seconds": round(sum(check["seconds"] for check in checks), 1),
+        "files": dict(sorted({**kept, **new}.items())),
+        "checks": sorted(checks, key=lambda check: check["file"]),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 1 where a check failed."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--fresh", action="store_true", help="run all files")
+    group.add_argument("--page", action="store_true", help="run nothing, write the page")
+    group.add_argument("--collect", type=Path, help="run nothing, write the checks there are to it")
+    options = parser.parse_args(arguments)
+    current = digests()
+    if options.collect:
+        checks = list(run_checks(list(current), collect=True).checks.values())
+        options.collect.write_text(json.dumps(checks), encoding="utf8")
+        return 0
+    try:
+        failed: set[str] = set()
+        if not options.page:
+            old: dict[str, Any] = {"files": {}, "checks": []}
+            if RESULTS.is_file() and not options.fresh:
+                saved = read_results()
+                old = saved if saved["environment"] == environment() else old
+            stale = [name for name, digest in current.items() if old["files"].get(name) != digest]
+            recorder = run_checks(stale) if stale else Recorder()
+            failed = recorder.failed
+            document = updated(old, recorder, stale)
+            RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf8")
+            print(f"{len(document['checks'])} checks, {document['seconds']:.0f} s")
+        print(f"wrote {write_page().relative_to(ROOT)}")
+    except BookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for file in sorted(failed):
+        print(f"error: {file} has a check that failed; its old entries stay", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,179 @@
+"""The page of statements: what it says, and that neither it nor its numbers are stale."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+
+from book.machinery.config import ROOT, Book, BookError
+from book.machinery.labels import Labels
+from book.machinery.statements import PAGE, page_text, read_results, statements
+from book.results.statements.__main__ import Recorder, updated
+
+STALE = "run `make statements`"
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return Labels(Book.read(ROOT))
+
+
+@pytest.fixture
+def document():
+    return read_results()
+
+
+def collected(folder):
+    """The checks that there are, as pytest finds them in a process of its own."""
+    file = folder / "checks.json"
+    command = [sys.executable, "-m", "book.results.statements", "--collect", str(file)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600)
+    return json.loads(file.read_text(encoding="utf8"))
+
+
+def cases(checks):
+    return {
+        (check["label"], check["control"], check["file"], check["name"]): check["cases"]
+        for check in checks
+    }
+
+
+def test_the_saved_results_are_of_the_checks_that_there_are(tmp_path, labels, document):
+    known = {label.name for label in statements(labels)}
+    now = [check for check in collected(tmp_path) if check["label"] in known]
+    assert cases(document["checks"]) == cases(now), STALE
+
+
+def test_the_page_is_what_the_results_say(labels, document):
+    page = (ROOT / f"{PAGE}.md").read_text(encoding="utf8")
+    assert page == page_text(labels, document), STALE
+
+
+def test_the_page_is_in_the_book():
+    assert PAGE in {page.name for page in Book.read(ROOT).pages}
+
+
+def test_the_results_say_where_they_come_from(document):
+    assert document["command"] == "make statements"
+    assert {"python", "packages", "processor", "cores"} <= document["environment"].keys()
+    assert all(check["cases"] > 0 for check in document["checks"])
+    total = sum(check["seconds"] for check in document["checks"])
+    assert document["seconds"] == pytest.approx(total, abs=1.0)
+
+
+def test_the_page_refers_to_every_statement_once(labels, document):
+    page = page_text(labels, document)
+    for label in statements(labels):
+        assert page.count(f"{{prf:ref}}`{label.name}`") == 1
+        assert label.title in page
+
+
+def test_a_statement_without_an_outcome_is_refused(labels, document):
+    lost = document["checks"].pop()["label"]
+    document["checks"] = [check for check in document["checks"] if check["label"] != lost]
+    with pytest.raises(BookError, match=f"do not fit the statements, see {lost}: run make"):
+        page_text(labels, document)
+
+
+def test_an_outcome_without_a_statement_is_refused(labels, document):
+    document["checks"].append({**document["checks"][0], "label": "thm-of-nobody"})
+    with pytest.raises(BookError, match="do not fit the statements, see thm-of-nobody: run make"):
+        page_text(labels, document)
+
+
+SUITE = """
+import pytest
+
+@pytest.mark.statement("lem-one")
+@pytest.mark.parametrize("x", [1.0, 3.0, 2.0])
+def test_one(x, record_property):
+    record_property("error", x)
+
+@pytest.mark.statement("lem-one", control=True)
+@pytest.mark.statement("lem-two")
+def test_two():
+    pass
+
+def test_of_nothing():
+    pass
+"""
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """Run a suite of checks in this process, and return what the recorder noted."""
+
+    def run(suite):
+        # Where the recorder believes the project to be.
+        monkeypatch.setattr("book.results.statements.__main__.ROOT", tmp_path)
+        # One process, one module of a name.
+        file = tmp_path / f"test_{tmp_path.name}.py"
+        file.write_text(suite, encoding="utf8")
+        recorder = Recorder()
+        config = str(ROOT / "pyproject.toml")
+        options = ["-q", "-p", "no:cacheprovider", "-c", config, "--rootdir", str(tmp_path)]
+        pytest.main([*options, str(file)], plugins=[recorder])
+        return recorder
+
+    return run
+
+
+def test_the_recorder_counts_cases_and_keeps_the_largest_error(record):
+    recorder = record(SUITE)
+    one, control, two = sorted(
+        recorder.checks.values(), key=lambda check: (check["name"], not check["control"])
+    )
+    assert (one["label"], one["control"], one["cases"], one["error"]) == ("lem-one", False, 3, 3.0)
+    assert (control["label"], control["control"], control["error"]) == ("lem-one", True, None)
+    assert (two["label"], two["control"], two["cases"]) == ("lem-two", False, 1)
+    assert recorder.failed == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("assert False", id="fails"),
+        pytest.param("pytest.skip('no')", id="skips"),
+        pytest.param("record_property('error', float('nan'))", id="not-a-number"),
+    ],
+)
+def test_a_check_that_checked_nothing_has_failed(record, body):
+    suite = SUITE.replace('record_property("error", x)', body)
+    (failed,) = record(suite).failed
+    assert failed.startswith("test_")
+
+
+def test_a_file_that_failed_keeps_its_old_entries(document):
+    file = document["checks"][0]["file"]
+    recorder = Recorder()
+    recorder.failed = {file}
+    after = updated(copy.deepcopy(document), recorder, [file])
+    assert cases(after["checks"]) == cases(document["checks"])
+    assert after["files"] == document["files"]
+
+
+def test_entries_of_a_file_that_is_gone_are_dropped(document):
+    gone = {**document["checks"][0], "file": "tests/statements/test_gone.py"}
+    document["checks"].append(gone)
+    document["files"][gone["file"]] = "0"
+    after = updated(document, Recorder(), [])
+    assert gone["file"] not in {check["file"] for check in after["checks"]} | after["files"].keys()
+
+
+def test_a_check_of_an_unknown_statement_is_named_and_left_out(document, capsys):
+    check = {**document["checks"][0], "label": "thm-of-nobody"}
+    recorder = Recorder()
+    recorder.checks = {(check["file"], check["name"], check["label"]): check}
+    after = updated(document, recorder, [check["file"]])
+    assert "thm-of-nobody" not in {check["label"] for check in after["checks"]}
+    assert "no statement of the book has the label thm-of-nobody" in capsys.readouterr().out
+
+
+def test_a_file_ahead_of_its_chapter_runs_again(document, capsys):
+    check = {**document["checks"][0], "label": "thm-of-nobody"}
+    recorder = Recorder()
+    recorder.checks = {(check["file"], check["name"], check["label"]): check}
+    document["files"].pop(check["file"])
+    assert check["file"] not in updated(document, recorder, [check["file"]])["files"]
