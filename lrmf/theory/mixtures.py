@@ -53,14 +53,14 @@ convergence is slow, like log μ / μ: on the paper's window 7 ≤ μ ≤ 16 the
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from lrmf.checks import check_positive_int, check_positive_number, check_seed
+from lrmf.checks import check_positive_number
 from lrmf.theory.gaussian import _finite, _positive
+from lrmf.theory.mixture_arguments import check_broadcast, mixture, parameters
+from lrmf.theory.mixture_simulation import LineFit, fit_line, simulated_log_gradient
 from lrmf.theory.tilted_quadrature import log_mean
 
 __all__ = [
@@ -101,7 +101,7 @@ def log_density(x: ArrayLike, *, means: ArrayLike, std: ArrayLike) -> Array:
             f"means must be of shape (..., k) with one mean or more, got {centers.shape}; write "
             "means=[m1, m2]."
         )
-    _check_broadcast(x=points, means=centers[..., 0], std=scale)
+    check_broadcast(x=points, means=centers[..., 0], std=scale)
     standard = (points[..., None] - centers) / scale[..., None]
     logs = special.logsumexp(-0.5 * standard**2, axis=-1) - np.log(centers.shape[-1])
     return np.asarray(logs - np.log(scale) - 0.5 * np.log(2 * np.pi))
@@ -117,7 +117,7 @@ def shared_parameters(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> 
     >>> means.tolist(), float(std)
     ([8.0, 0.0], 5.0)
     """
-    m, d, s = _parameters(mu, delta, sigma0)
+    m, d, s = parameters(mu, delta, sigma0)
     return np.stack([m, np.zeros_like(m)], axis=-1), np.asarray(np.hypot(s, d))
 
 
@@ -141,7 +141,7 @@ def loss_limit(*, delta: ArrayLike, sigma0: ArrayLike) -> Array:
     log(1 + δ²/σ₀²) + 2 E_N(δ,σ₀²)[log(1 + exp(−2δx/σ₀²))], that is 2 log 2 + 2 KL(p ‖ N(0, v)).
     Raises ``ValueError`` like :func:`log_gradient`.
     """
-    d, s = _mixture(delta, sigma0)
+    d, s = mixture(delta, sigma0)
 
     def entropy_defect(x: Array, k: Array, x0: Array) -> tuple[Array, Array]:
         return _log_softplus(k * (x - x0)), np.ones_like(x)
@@ -162,7 +162,7 @@ def log_loss_gap(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Array
         sides = np.logaddexp(_log_softplus(k * (x - x0)), _log_softplus(k * (-x - x0)))
         return sides, np.ones_like(x)
 
-    m, d, s = _parameters(mu, delta, sigma0)
+    m, d, s = parameters(mu, delta, sigma0)
     return log_mean(both_sides, d, s, m / (s**2 + d**2), m / 2)[0]
 
 
@@ -207,7 +207,7 @@ def asymptotic_slope(*, delta: ArrayLike, sigma0: ArrayLike) -> Array:
     >>> float(asymptotic_slope(delta=1.0, sigma0=0.5).round(4))  # 0.4 √2
     0.5657
     """
-    d, s = _mixture(delta, sigma0)
+    d, s = mixture(delta, sigma0)
     return np.asarray(np.where(s < d, d / (s**2 + d**2), 0.5 / s) / np.sqrt(2.0))
 
 
@@ -220,7 +220,7 @@ def asymptotic_intercept(*, delta: ArrayLike, sigma0: ArrayLike) -> Array:
     >>> float(asymptotic_intercept(delta=1.0, sigma0=0.5).round(4))
     -0.7071
     """
-    d, s = _mixture(delta, sigma0)
+    d, s = mixture(delta, sigma0)
     return np.asarray(-np.minimum(1.0, d / s) / np.sqrt(2.0))
 
 
@@ -233,7 +233,7 @@ def asymptotic_log_cross_entropy_gradient(
     for σ₀ < δ, by O(1/μ) otherwise. NaN where μ is too small for the term to be defined
     (δμ/v ≤ 1 in the cases σ₀ ≤ δ). Raises ``ValueError`` like :func:`log_gradient`.
     """
-    m, d, s = _parameters(mu, delta, sigma0)
+    m, d, s = parameters(mu, delta, sigma0)
     v = s**2 + d**2
     w = d * np.abs(m) / v - 1
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -258,7 +258,7 @@ def log_samples(
     19.8
     """
     check_positive_number("relative_error", relative_error)
-    m, d, s = _parameters(mu, delta, sigma0)
+    m, d, s = parameters(mu, delta, sigma0)
     if (m == 0).any():
         raise ValueError("mu must not be zero: the gradient is zero there, and no share of zero.")
 
@@ -277,81 +277,6 @@ def log_samples(
     return np.asarray((log_variance - 2 * np.log(relative_error)) / np.log(10.0))
 
 
-def simulated_log_gradient(
-    mu: ArrayLike,
-    *,
-    delta: float,
-    sigma0: float,
-    n: int = 100_000,
-    seed: int = 0,
-    dtype: str = "float32",
-) -> Array:
-    """Return the paper's simulation: log |∂/∂μ mean of logsumexp({log pᵢ(X; μ) + log 2}ᵢ)|.
-
-    X is one fixed sample of size ``n`` of B for every μ, pᵢ are the components N(μ, v) and N(0, v)
-    of the shared model, and the arithmetic is in ``dtype``, "float32" or "float64" (paper,
-    supplement 8.8). The derivative, which the paper takes by JAX, is the mean over X of
-    r(x) (x − μ) / v. It estimates −g(μ), :func:`log_cross_entropy_gradient`, as far as the tail
-    that carries g is in the sample: see :func:`log_samples`. −∞ where every term underflows.
-    Raises ``ValueError`` for an ``n`` that is no positive integer, a negative ``seed``, another
-    ``dtype``, and like :func:`log_gradient`.
-    """
-    check_positive_int("n", n)
-    check_seed(seed)
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    m, d, s = _finite(mu, name="mu"), _offset(delta), _positive(sigma0, name="sigma0")
-    if d.ndim or s.ndim:
-        raise ValueError("delta and sigma0 must be numbers here: one sample serves every mu.")
-    rng = np.random.default_rng(seed)
-    sample = d * rng.choice([-1.0, 1.0], size=n) + s * rng.normal(size=n)
-    x = sample.astype(dtype)
-    v = x.dtype.type(s**2 + d**2)
-    logs = np.empty(m.shape)
-    for index, value in np.ndenumerate(m.astype(dtype)):
-        log_p = np.stack([-((x - value) ** 2) / (2 * v), -(x**2) / (2 * v)])
-        share = np.exp(log_p[0] - np.logaddexp(log_p[0], log_p[1]))
-        with np.errstate(divide="ignore"):
-            logs[index] = np.log(abs(float(np.mean(share * (x - value) / v))))
-    return logs
-
-
-class LineFit(NamedTuple):
-    """A straight line fitted by least squares, and Pearson's correlation R."""
-
-    slope: float
-    intercept: float
-    correlation: float
-
-
-def fit_line(mu: ArrayLike, log_gradient: ArrayLike) -> LineFit:
-    """Fit √(−log |∂L/∂μ|) ≈ slope · μ + intercept by least squares (paper, supplement 8.8).
-
-    Both arguments are ``(n,)``. Raises ``ValueError`` for fewer than three points, shapes that
-    differ, a constant ``mu``, and gradients that are zero, infinite or of a size above one.
-
-    >>> fit = fit_line([7.0, 8.0, 9.0], [-9.0, -16.0, -25.0])
-    >>> round(fit.slope, 6), round(fit.intercept, 6), round(fit.correlation, 6)
-    (1.0, -4.0, 1.0)
-    """
-    x, logs = _finite(mu, name="mu"), _finite(log_gradient, name="log_gradient")
-    if x.ndim != 1 or x.shape != logs.shape or len(x) < 3:
-        raise ValueError(
-            "fit_line needs mu and log_gradient of one shape (n,) with n of three or more, got "
-            f"{x.shape} and {logs.shape}."
-        )
-    if np.ptp(x) == 0:
-        raise ValueError("mu must take more than one value, or no line is determined.")
-    if (logs > 0).any():
-        raise ValueError(
-            f"log_gradient must not be positive, got {logs.max():g}: the square root of "
-            "−log |∂L/∂μ| needs a gradient of at most one; leave out small mu."
-        )
-    y = np.sqrt(-logs)
-    slope, intercept = np.polyfit(x, y, 1)
-    return LineFit(float(slope), float(intercept), float(np.corrcoef(x, y)[0, 1]))
-
-
 def _signed_log_gradient(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array]:
     """Return log |g| and the sign of ∂L/∂μ."""
 
@@ -367,7 +292,7 @@ def _signed_log_gradient(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> 
         with np.errstate(divide="ignore"):
             return np.log(np.abs(numerator)) - denominator, np.sign(numerator)
 
-    m, d, s = _parameters(mu, delta, sigma0)
+    m, d, s = parameters(mu, delta, sigma0)
     v = s**2 + d**2
     log_size, sign = log_mean(fold, d, s, np.abs(m) / v, np.abs(m) / 2)
     return log_size - np.log(v), sign * np.sign(m)
@@ -376,36 +301,3 @@ def _signed_log_gradient(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> 
 def _log_softplus(z: Array) -> Array:
     """log log(1 + eᶻ), which is z to double precision where eᶻ is tiny."""
     return np.where(z < -37, z, np.log(np.logaddexp(0.0, np.maximum(z, -37))))
-
-
-def _parameters(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array, Array]:
-    m, d, s = _finite(mu, name="mu"), _offset(delta), _positive(sigma0, name="sigma0")
-    _check_broadcast(mu=m, delta=d, sigma0=s)
-    m, d, s = np.broadcast_arrays(m, d, s)
-    return m, d, s
-
-
-def _check_broadcast(**arrays: Array) -> None:
-    try:
-        np.broadcast_shapes(*(a.shape for a in arrays.values()))
-    except ValueError:
-        shapes = ", ".join(f"{a.shape} in {name}" for name, a in arrays.items())
-        raise ValueError(
-            f"the arguments must broadcast against each other, got {shapes}; add an axis with "
-            "values[:, None] for a table."
-        ) from None
-
-
-def _mixture(delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array]:
-    _, d, s = _parameters(0.0, delta, sigma0)
-    return d, s
-
-
-def _offset(delta: ArrayLike) -> Array:
-    array = _finite(delta, name="delta")
-    if (array < 0).any():
-        raise ValueError(
-            f"delta must not be negative, got {array.min():g}; the mixture has the modes ±delta, "
-            "pass abs(delta)."
-        )
-    return array
