@@ -119,12 +119,14 @@ def density_arrays(p: ArrayLike) -> dict[str, Array]:
 def plug_in_bias(p: ArrayLike, q: ArrayLike, n_a: int, n_b: int) -> Array:
     """Bias of the distance between two samples' histograms, to first order (nats).
 
-    E[d(p̂, q̂)] − d(p, q) = (K_A − 1)/(2 n_a) + (K_B − 1)/(2 n_b) − Σ Var(m̂_i)/m_i + o(1/n) for
-    samples of sizes ``n_a`` and ``n_b``, where K counts the cells that a law fills,
-    m = (p + q)/2, and Var(m̂_i) = p_i(1 − p_i)/(4 n_a) + q_i(1 − q_i)/(4 n_b). The first terms are
-    the correction of Miller (1955) for the entropy of a sample. For p = q and n_a = n_b = n it is
-    (K − 1)/(2n), which is what Wilks' theorem says; on disjoint cells it is zero. Raises
-    ``ValueError`` as :func:`distance` does, and for sizes that are no positive integers.
+    E[d(p̂, q̂)] − d(p, q) = Σ q_i (1 − p_i) / (2 n_a (p_i + q_i))
+                          + Σ p_i (1 − q_i) / (2 n_b (p_i + q_i)) + o(1/n)
+
+    over the cells that both laws fill, for samples of sizes ``n_a`` and ``n_b``: the second-order
+    term of the delta method. For p = q and n_a = n_b = n it is (K − 1)/(2n), which is what Wilks'
+    theorem says of K filled cells; on disjoint cells it is zero. It needs a few points in each
+    cell. Raises ``ValueError`` as :func:`distance` does, and for sizes that are no positive
+    integers.
 
     >>> float(plug_in_bias(np.full(11, 1 / 11), np.full(11, 1 / 11), 100, 100).round(6))
     0.05
@@ -132,13 +134,10 @@ def plug_in_bias(p: ArrayLike, q: ArrayLike, n_a: int, n_b: int) -> Array:
     check_positive_int("n_a", n_a)
     check_positive_int("n_b", n_b)
     first, second = _pair(p, q)
-    middle = 0.5 * (first + second)
-    variance = 0.25 * (first * (1 - first) / n_a + second * (1 - second) / n_b)
-    filled = middle > 0
-    entropies = (np.count_nonzero(first) - 1) / (2 * n_a) + (np.count_nonzero(second) - 1) / (
-        2 * n_b
-    )
-    return np.asarray(entropies - np.sum(variance[filled] / middle[filled]))
+    both = (first > 0) & (second > 0)
+    first, second = first[both], second[both]
+    terms = second * (1 - first) / n_a + first * (1 - second) / n_b
+    return np.asarray(0.5 * np.sum(terms / (first + second)))
 
 
 def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Array, Array]:
