@@ -11,6 +11,9 @@ from . import (
     data as data,
 )
 from . import (
+    distances as distances,
+)
+from . import (
     objectives as objectives,
 )
 from . import (

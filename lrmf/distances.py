@@ -1,0 +1,418 @@
+r"""Distances between two samples, and two-sample tests built on them: NumPy in, floats out.
+
+Samples are ``(n, d)``, one point a row, or ``(n,)`` for numbers on the line; points of more axes,
+such as images, are flattened. The two samples need not be of equal size. What is computed, for
+X, X' from the source and Y, Y' from the target:
+
+    energy distance     𝓔 = 2 E|X − Y| − E|X − X'| − E|Y − Y'|
+    MMD², kernel k      E k(X, X') + E k(Y, Y') − 2 E k(X, Y)
+    W_p                 (min over couplings E|X − Y|^p)^(1/p)
+    sliced W_p          (mean over directions u of W_p(u·X, u·Y)^p)^(1/p)
+
+with Euclidean lengths |·|. The energy distance here is the *squared* one: with d = 1 its square
+root is :func:`scipy.stats.energy_distance`. With the triangular-gap kernel
+½ (|x| + |y| − |x − y|) the MMD² is exactly half of it.
+
+Optimal transport is computed by POT, which is imported when it is first used. POT imports every
+array library it finds. To spare the seconds this can take, set the environment variables
+``POT_BACKEND_DISABLE_JAX``, ``..._TENSORFLOW`` or ``..._PYTORCH`` to 1 before.
+
+Sources: Gretton et al., A kernel two-sample test (2012); Székely and Rizzo, Energy statistics
+(2013); Sejdinovic et al., Equivalence of distance-based and RKHS-based statistics (2013); Peyré
+and Cuturi, Computational optimal transport (2019).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.spatial import distance as pairwise
+
+from lrmf.aligners.base import check_features, check_points
+from lrmf.checks import check_positive_int, check_positive_number, check_seed
+
+__all__ = [
+    "PermutationTest",
+    "energy_distance",
+    "median_bandwidth",
+    "mmd2",
+    "permutation_test",
+    "sliced_wasserstein",
+    "wasserstein",
+]
+
+Array = NDArray[np.float64]
+Kernel = Literal["gaussian", "triangular_gap"]
+Statistic = Callable[[Array, Array], float]
+
+_KERNELS = ("gaussian", "triangular_gap")
+# Entries of a kernel matrix held at once where only its sum is asked for (32 MB).
+_BLOCK = 2**22
+# POT stops after 100,000 pivots unless told otherwise, too few for some thousands of points.
+_PIVOTS = 10_000_000
+
+
+def mmd2(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    kernel: Kernel = "gaussian",
+    bandwidth: float | Literal["median"] | None = None,
+    unbiased: bool = True,
+) -> float:
+    """Squared maximum mean discrepancy of two samples.
+
+    E k(X, X') + E k(Y, Y') − 2 E k(X, Y). The unbiased estimate leaves the pairs of a point with
+    itself out of the first two means (a U-statistic): right on average, so it is negative about
+    half of the time when X and Y have one distribution. The biased one keeps them (a
+    V-statistic): it is the MMD² of the two empirical distributions, never negative, and too large
+    on average by about (1/m + 1/n) E[k(X, X) − k(X, X')].
+
+    Raises ``TypeError`` for samples that are not numbers; ``ValueError`` for samples of different
+    features, with values that are not finite, or with too few points (the unbiased estimate needs
+    two a side), for an unknown kernel, and for a bandwidth that is not positive or that the kernel
+    does not take.
+
+    Args:
+        x, y: (m, d) and (n, d), or (m,) and (n,).
+        kernel: ``"gaussian"``, exp(−|x − y|² / (2 h²)) with the bandwidth h; or
+            ``"triangular_gap"``, ½ (|x| + |y| − |x − y|), which makes MMD² half the energy
+            distance.
+        bandwidth: h, in the units of the data, or ``"median"``, which is also what None means for
+            the Gaussian kernel: see :func:`median_bandwidth`.
+        unbiased: which of the two estimates.
+
+    >>> x, y = [[0.0], [1.0]], [[0.0], [3.0]]
+    >>> round(mmd2(x, y, kernel="triangular_gap", unbiased=False), 10)
+    0.5
+    >>> energy_distance(x, y)
+    1.0
+    >>> round(mmd2(x, y, bandwidth=1.0), 4)
+    -0.2588
+    """
+    first, second = _samples(x, y, at_least=2 if unbiased else 1)
+    return _kernel_statistic(_kernel(kernel, bandwidth, first, second), first, second, unbiased)
+
+
+def energy_distance(x: ArrayLike, y: ArrayLike, *, unbiased: bool = False) -> float:
+    """Energy distance 2 E|X − Y| − E|X − X'| − E|Y − Y'| of two samples.
+
+    This is the squared form, in the units of the data. On the line it is 2 ∫ (F − G)² for the
+    distribution functions F and G, the square of :func:`scipy.stats.energy_distance`. It is twice
+    :func:`mmd2` with the triangular-gap kernel. By default the distance of the two empirical
+    distributions (a V-statistic, never negative); ``unbiased=True`` leaves the pairs of a point
+    with itself out.
+
+    Raises the errors of :func:`mmd2` for samples.
+
+    Args:
+        x, y: (m, d) and (n, d), or (m,) and (n,).
+        unbiased: which of the two estimates.
+
+    >>> energy_distance([0.0], [2.0])
+    4.0
+    >>> round(float(stats.energy_distance([0.0], [2.0])) ** 2, 10)
+    4.0
+    """
+    first, second = _samples(x, y, at_least=2 if unbiased else 1)
+    return 2 * _kernel_statistic(_triangular_gap, first, second, unbiased)
+
+
+def wasserstein(x: ArrayLike, y: ArrayLike, *, order: Literal[1, 2] = 1) -> float:
+    """Wasserstein distance W_p of two samples, p = ``order``, in the units of the data.
+
+    (min E|X − Y|^p)^(1/p) over all couplings of the two empirical distributions, exact: by sorting
+    where d = 1, else by POT's network simplex. The latter needs memory for the m × n costs and
+    takes about a fifth of a second for 1,000 points a side, eight times that for 2,000.
+
+    Raises the errors of :func:`mmd2` for samples; ``ValueError`` for an order other than 1 and 2;
+    ``ImportError`` without POT.
+
+    Args:
+        x, y: (m, d) and (n, d), or (m,) and (n,).
+        order: 1 (cost |x − y|) or 2 (cost |x − y|²).
+
+    >>> round(wasserstein([[0.0, 0.0], [1.0, 0.0]], [[3.0, 4.0], [4.0, 4.0]]), 10)
+    5.0
+    """
+    first, second = _samples(x, y)
+    _check_order(order)
+    pot = _pot()
+    if first.shape[1] == 1:
+        cost = pot.wasserstein_1d(first[:, 0], second[:, 0], p=order)
+    else:
+        costs = pairwise.cdist(first, second, "euclidean" if order == 1 else "sqeuclidean")
+        cost = pot.emd2([], [], costs, numItermax=_PIVOTS)
+    return max(float(cost), 0.0) ** (1 / order)
+
+
+def sliced_wasserstein(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    order: Literal[1, 2] = 1,
+    n_projections: int = 200,
+    seed: int = 0,
+) -> float:
+    """Sliced Wasserstein distance of two samples, in the units of the data.
+
+    (mean over u of W_p(u·X, u·Y)^p)^(1/p), with random directions u, uniform on the sphere. It is
+    at most W_p and costs no more than sorting. Computed by POT.
+
+    Raises the errors of :func:`wasserstein`; ``ValueError`` for a number of projections that is
+    not a positive integer, and a seed that is not a non-negative one.
+
+    Args:
+        x, y: (m, d) and (n, d), or (m,) and (n,).
+        order: 1 or 2.
+        n_projections: how many directions.
+        seed: of the directions.
+
+    >>> round(sliced_wasserstein([0.0, 1.0], [3.0, 4.0]), 10)
+    3.0
+    """
+    first, second = _samples(x, y)
+    _check_order(order)
+    check_positive_int("n_projections", n_projections)
+    check_seed(seed)
+    value = _pot().sliced_wasserstein_distance(
+        first, second, n_projections=n_projections, p=order, seed=seed
+    )
+    return float(value)
+
+
+def median_bandwidth(x: ArrayLike, y: ArrayLike) -> float:
+    """The median heuristic: the median distance between two points of the pooled sample.
+
+    A scale for the Gaussian kernel. Pooling makes it the same for every relabelling of the points,
+    as a permutation test needs. Memory for (m + n)²/2 distances. Raises the errors of :func:`mmd2`
+    for samples; ``ValueError`` where the median is zero.
+
+    >>> median_bandwidth([0.0, 1.0], [3.0])
+    2.0
+    """
+    pooled = np.concatenate(_samples(x, y))
+    median = float(np.median(pairwise.pdist(pooled)))
+    if median == 0:
+        raise ValueError(
+            "the median heuristic gives bandwidth 0, because more than half of the pairs of points "
+            "coincide; pass a positive bandwidth."
+        )
+    return median
+
+
+class PermutationTest(NamedTuple):
+    """What :func:`permutation_test` returns.
+
+    The statistic of the two samples, its p-value, and the statistics of the shuffled samples.
+    """
+
+    statistic: float
+    pvalue: float
+    null_distribution: Array
+
+
+def permutation_test(
+    statistic: Statistic,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    n_permutations: int = 999,
+    seed: int = 0,
+) -> PermutationTest:
+    """Two-sample test: could X and Y come from one distribution?
+
+    Under that hypothesis the labels source and target are exchangeable. The test computes the
+    statistic again with the labels shuffled, and its p-value is
+
+        p = (1 + number of shuffles with a statistic at least as large) / (1 + n_permutations),
+
+    for which P(p ≤ α) ≤ α holds at every sample size, whatever the distribution and the
+    statistic. Where there are at most ``n_permutations`` different relabellings, all of them take
+    the place of the shuffles, and p is the share that is at least as large. By
+    :func:`scipy.stats.permutation_test`.
+
+    For :func:`mmd2` and :func:`energy_distance` (or :func:`functools.partial` of them) one matrix
+    of the pooled sample serves all shuffles, which makes them fast. The bandwidth of the median
+    heuristic is the same for all of them.
+
+    Raises the errors of :func:`mmd2` for samples (two points a side are the least); ``TypeError``
+    for a statistic that cannot be called; ``ValueError`` for one that does not return a finite
+    number, a number of permutations that is not a positive integer, and a seed that is not a
+    non-negative one.
+
+    Args:
+        statistic: function of two ``(n, d)`` samples, larger where they differ more.
+        x, y: (m, d) and (n, d), or (m,) and (n,).
+        n_permutations: how many shuffles; the smallest p-value is 1/(1 + n_permutations).
+        seed: of the shuffles.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.normal(size=(50, 2)), rng.normal(loc=1.0, size=(50, 2))
+    >>> permutation_test(energy_distance, x, y).pvalue
+    0.001
+    """
+    if not callable(statistic):
+        raise TypeError(
+            "statistic must be a function of two samples, got "
+            f"{type(statistic).__name__}; pass e.g. lrmf.distances.energy_distance."
+        )
+    check_positive_int("n_permutations", n_permutations)
+    check_seed(seed)
+    first, second = _samples(x, y, at_least=2)
+    pooled = np.concatenate([first, second])
+    on_rows = _on_rows_of(pooled, statistic, len(first))
+
+    def from_points(rows: Array, others: Array) -> float:
+        i, j = rows.astype(int), others.astype(int)
+        value = np.asarray(statistic(pooled[i], pooled[j]), dtype=float)
+        if value.size != 1 or not np.isfinite(value).all():
+            raise ValueError(
+                "the statistic must return one finite number, got "
+                f"{value if value.size == 1 else f'an array of shape {value.shape}'}; wrap it in a "
+                "function that does."
+            )
+        return float(value.reshape(()))
+
+    # SciPy shuffles numbers along an axis. We let it shuffle the row numbers of the points.
+    result = stats.permutation_test(
+        (np.arange(len(first)), np.arange(len(first), len(pooled))),
+        from_points if on_rows is None else on_rows,
+        vectorized=on_rows is not None,
+        n_resamples=n_permutations,
+        batch=None if on_rows is None else max(1, _BLOCK // len(pooled)),
+        alternative="greater",
+        axis=-1,
+        random_state=np.random.default_rng(seed),
+    )
+    return PermutationTest(float(result.statistic), float(result.pvalue), result.null_distribution)
+
+
+def _samples(x: ArrayLike, y: ArrayLike, *, at_least: int = 1) -> tuple[Array, Array]:
+    first, second = (_column(sample) for sample in (x, y))
+    first = check_points(first, "x", minimum=at_least)
+    second = check_points(second, "y", minimum=at_least)
+    check_features(second, "y", first.shape[1:], "x")
+    return first.reshape(len(first), -1), second.reshape(len(second), -1)
+
+
+def _column(sample: ArrayLike) -> ArrayLike:
+    """Numbers on the line as a column; anything else as it came."""
+    return np.reshape(sample, (-1, 1)) if np.ndim(sample) == 1 else sample
+
+
+def _check_order(order: object) -> None:
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2, got {order!r}; W_1 is the earth mover's distance.")
+
+
+def _kernel(
+    kernel: object, bandwidth: object, x: Array, y: Array
+) -> Callable[[Array, Array], Array]:
+    """The kernel as a function of two samples that makes their matrix."""
+    if kernel not in _KERNELS:
+        raise ValueError(f"unknown kernel {kernel!r}; choose one of {_KERNELS}")
+    if kernel == "triangular_gap":
+        if bandwidth is not None:
+            raise ValueError(
+                f"the triangular-gap kernel has no bandwidth, got {bandwidth!r}; leave it out, or "
+                "choose kernel='gaussian'."
+            )
+        return _triangular_gap
+    if bandwidth is None or (isinstance(bandwidth, str) and bandwidth == "median"):
+        bandwidth = median_bandwidth(x, y)
+    elif isinstance(bandwidth, str):
+        raise ValueError(f"bandwidth must be a positive number or 'median', got {bandwidth!r}")
+    check_positive_number("bandwidth", bandwidth)
+    return functools.partial(_gaussian, bandwidth=float(bandwidth))  # type: ignore[arg-type]
+
+
+def _gaussian(x: Array, y: Array, *, bandwidth: float) -> Array:
+    return np.asarray(np.exp(-0.5 * pairwise.cdist(x / bandwidth, y / bandwidth, "sqeuclidean")))
+
+
+def _triangular_gap(x: Array, y: Array) -> Array:
+    # The terms |x| and |y| of the kernel drop out of every MMD, so they are left out here: far
+    # from the origin they would cost digits.
+    return np.asarray(-0.5 * pairwise.cdist(x, y))
+
+
+def _kernel_statistic(
+    kernel: Callable[[Array, Array], Array], x: Array, y: Array, unbiased: bool
+) -> float:
+    def mean(a: Array, b: Array) -> float:
+        return sum(float(block.sum()) for block in _blocks(kernel, a, b)) / (len(a) * len(b))
+
+    def mean_within(a: Array) -> float:
+        if not unbiased:
+            return mean(a, a)
+        diagonal = float(kernel(a[:1], a[:1])[0, 0])  # the same for all points
+        return (mean(a, a) * len(a) - diagonal) / (len(a) - 1)
+
+    value = mean_within(x) + mean_within(y) - 2 * mean(x, y)
+    return value if unbiased else max(value, 0.0)  # below zero by rounding only
+
+
+def _blocks(kernel: Callable[[Array, Array], Array], x: Array, y: Array) -> Iterator[Array]:
+    rows = max(1, _BLOCK // len(y))
+    for start in range(0, len(x), rows):
+        yield kernel(x[start : start + rows], y)
+
+
+def _on_rows_of(pooled: Array, statistic: Statistic, m: int) -> Callable[..., Array] | None:
+    """A kernel statistic as a function of which rows are the source; None for other statistics."""
+    function, keywords = statistic, {}
+    if isinstance(statistic, functools.partial) and not statistic.args:
+        function, keywords = statistic.func, statistic.keywords
+    if function is not mmd2 and function is not energy_distance:
+        return None
+    x, y = pooled[:m], pooled[m:]
+    call = inspect.signature(function).bind(x, y, **keywords)  # a TypeError for unknown options
+    call.apply_defaults()
+    options = call.arguments
+    if function is mmd2:
+        matrix = _kernel(options["kernel"], options["bandwidth"], x, y)(pooled, pooled)
+    else:
+        matrix = 2 * _triangular_gap(pooled, pooled)
+
+    def on_rows(rows: Array, _: Array, axis: int = -1) -> Array:
+        return _from_matrix(matrix, rows, bool(options["unbiased"]))
+
+    return on_rows
+
+
+def _from_matrix(matrix: Array, rows: Array, unbiased: bool) -> Array:
+    """The MMD² of the points in ``rows`` (..., m) against all others, from the pooled matrix."""
+    size, m = len(matrix), rows.shape[-1]
+    n = size - m
+    chosen = np.zeros((*rows.shape[:-1], size))
+    np.put_along_axis(chosen, rows.astype(int), 1.0, axis=-1)
+    within_x = np.sum((chosen @ matrix) * chosen, axis=-1)
+    across = chosen @ matrix.sum(axis=1) - within_x
+    within_y = matrix.sum() - 2 * across - within_x
+    pairs_x, pairs_y = m * m, n * n
+    if unbiased:
+        diagonal = matrix[0, 0]  # the same for all points
+        within_x, within_y = within_x - m * diagonal, within_y - n * diagonal
+        pairs_x, pairs_y = m * (m - 1), n * (n - 1)
+    value = within_x / pairs_x + within_y / pairs_y - 2 * across / (m * n)
+    # Equal statistics must compare as equal, so what is below the rounding of the sums is dropped.
+    unit = 1e-12 * max(float(np.abs(matrix).mean()), 1e-280)
+    return np.asarray(np.round(value / unit) * unit)
+
+
+def _pot() -> Any:
+    try:
+        import ot
+    except ImportError as error:
+        raise ImportError(
+            f"Optimal transport needs POT, which could not be imported ({error}). Run: "
+            'pip install "lrmf[notebook]"'
+        ) from error
+    return ot
