@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrmf.theory.gaussian import _finite, _positive
 
-__all__ = ["check_broadcast", "mixture", "offset", "parameters"]
+__all__ = ["check_broadcast", "mixture", "offset", "parameters", "with_model_variance"]
 
 Array = NDArray[np.float64]
 
@@ -18,6 +18,23 @@ def parameters(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> tuple[Arra
     check_broadcast(mu=m, delta=d, sigma0=s)
     m, d, s = np.broadcast_arrays(m, d, s)
     return m, d, s
+
+
+def with_model_variance(
+    mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike, model_variance: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    """Check like :func:`parameters`, and append the variance of the model, σ₀² + δ² by default."""
+    m, d, s = parameters(mu, delta, sigma0)
+    if model_variance is None:
+        return m, d, s, s**2 + d**2
+    w = _finite(model_variance, name="model_variance")
+    if (w <= 0).any():
+        raise ValueError(
+            f"model_variance must be positive, got {w.min():g}; pass None for sigma0² + delta²."
+        )
+    check_broadcast(mu=m, model_variance=w)
+    m, d, s, w = np.broadcast_arrays(m, d, s, w)
+    return m, d, s, w
 
 
 def check_broadcast(**arrays: Array) -> None:

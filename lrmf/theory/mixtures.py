@@ -49,6 +49,13 @@ In case 1, −log g = w²/2 − log w + const, and √(w²/2 − log w + const) 
 constant factor or a power of μ (2 g for g, say) therefore changes only the o(1), and slope and
 intercept are those of w/√2 or, in case 2, of (μ/2 − δ)/(√2 σ₀). Both agree at σ₀ = δ. The
 convergence is slow, like log μ / μ: on the paper's window 7 ≤ μ ≤ 16 the fitted line is another.
+
+**Another model variance.** The steps need v only as the variance of the model's components. With
+w in its place (``model_variance``), as for isotropic models in higher dimensions or for tempered
+ones, the cases are w > 2σ₀², = 2σ₀² and < 2σ₀², and
+
+    w ≥ 2σ₀²:   slope = √(w − σ₀²) / (√2 w),    intercept = −δ / (√2 √(w − σ₀²));
+    w ≤ 2σ₀²:   slope = 1 / (2√2 σ₀),           intercept = −δ / (√2 σ₀).
 """
 
 from __future__ import annotations
@@ -59,7 +66,12 @@ from scipy import special
 
 from lrmf.checks import check_positive_number
 from lrmf.theory.gaussian import _finite, _positive
-from lrmf.theory.mixture_arguments import check_broadcast, mixture, parameters
+from lrmf.theory.mixture_arguments import (
+    check_broadcast,
+    mixture,
+    parameters,
+    with_model_variance,
+)
 from lrmf.theory.mixture_simulation import LineFit, fit_line, simulated_log_gradient
 from lrmf.theory.tilted_quadrature import log_mean
 
@@ -166,27 +178,41 @@ def log_loss_gap(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Array
     return log_mean(both_sides, d, s, m / (s**2 + d**2), m / 2)[0]
 
 
-def log_gradient(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Array:
+def log_gradient(
+    mu: ArrayLike,
+    *,
+    delta: ArrayLike,
+    sigma0: ArrayLike,
+    model_variance: ArrayLike | None = None,
+) -> Array:
     """Log of the size of the LRMF gradient, log |∂L/∂μ| = log |∂L/∂b| at b = 0.
 
     By Gauss–Legendre quadrature in log space: it neither underflows nor loses the tail. Its
     relative error stays below 1e-10 for |μ|/σ₀ up to about 1,000, then grows with the rounding of
-    the exponent. Arguments broadcast; at μ = 0 it is −∞. Raises ``ValueError`` for a ``sigma0``
-    that is not positive, a negative ``delta``, and values that are not finite.
+    the exponent. Arguments broadcast; at μ = 0 it is −∞. ``model_variance`` is the variance of
+    the model's components, σ₀² + δ² by default. Raises ``ValueError`` for a ``sigma0`` or
+    ``model_variance`` that is not positive, a negative ``delta``, and values that are not finite.
 
     >>> float(log_gradient(60.0, delta=1.0, sigma0=0.5).round(3))
     -1100.373
     """
-    return log_cross_entropy_gradient(mu, delta=delta, sigma0=sigma0) + np.log(2.0)
+    log_size, _ = _signed_log_gradient(mu, delta, sigma0, model_variance)
+    return np.asarray(log_size + np.log(2.0))
 
 
-def log_cross_entropy_gradient(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Array:
+def log_cross_entropy_gradient(
+    mu: ArrayLike,
+    *,
+    delta: ArrayLike,
+    sigma0: ArrayLike,
+    model_variance: ArrayLike | None = None,
+) -> Array:
     """Return log g(μ), the log-size of the gradient that the paper simulates (supplement 8.8).
 
     g(μ) = |∂/∂μ E_B log q| = E_B[r(x) (μ − x)] / v, half of |∂L/∂μ|, here without sampling.
     Raises ``ValueError`` like :func:`log_gradient`.
     """
-    return _signed_log_gradient(mu, delta, sigma0)[0]
+    return _signed_log_gradient(mu, delta, sigma0, model_variance)[0]
 
 
 def loss_gradient(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Array:
@@ -198,49 +224,61 @@ def loss_gradient(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Arra
     return np.asarray(2.0 * sign * np.exp(log_size))
 
 
-def asymptotic_slope(*, delta: ArrayLike, sigma0: ArrayLike) -> Array:
+def asymptotic_slope(
+    *, delta: ArrayLike, sigma0: ArrayLike, model_variance: ArrayLike | None = None
+) -> Array:
     """Return the slope of √(−log |∂L/∂μ|) = slope · μ + intercept + o(1), μ → ∞.
 
-    δ / (√2 (σ₀² + δ²)) where σ₀ ≤ δ, else 1 / (2√2 σ₀): see the module for the derivation. Raises
-    ``ValueError`` like :func:`log_gradient`.
+    δ / (√2 (σ₀² + δ²)) where σ₀ ≤ δ, else 1 / (2√2 σ₀): see the module for the derivation, and
+    for another ``model_variance``. Raises ``ValueError`` like :func:`log_gradient`.
 
     >>> float(asymptotic_slope(delta=1.0, sigma0=0.5).round(4))  # 0.4 √2
     0.5657
     """
-    d, s = mixture(delta, sigma0)
-    return np.asarray(np.where(s < d, d / (s**2 + d**2), 0.5 / s) / np.sqrt(2.0))
+    _, _, s, w = with_model_variance(1.0, delta, sigma0, model_variance)
+    return np.asarray(np.sqrt(np.maximum(w, 2 * s**2) - s**2) / np.maximum(w, 2 * s**2) / 2**0.5)
 
 
-def asymptotic_intercept(*, delta: ArrayLike, sigma0: ArrayLike) -> Array:
+def asymptotic_intercept(
+    *, delta: ArrayLike, sigma0: ArrayLike, model_variance: ArrayLike | None = None
+) -> Array:
     """Return the intercept of √(−log |∂L/∂μ|) = slope · μ + intercept + o(1), μ → ∞.
 
-    −min(1, δ/σ₀) / √2: it is free of δ and σ₀ where σ₀ ≤ δ. Raises ``ValueError`` like
-    :func:`log_gradient`.
+    −min(1, δ/σ₀) / √2: it is free of δ and σ₀ where σ₀ ≤ δ. See the module for another
+    ``model_variance``. Raises ``ValueError`` like :func:`log_gradient`.
 
     >>> float(asymptotic_intercept(delta=1.0, sigma0=0.5).round(4))
     -0.7071
     """
-    d, s = mixture(delta, sigma0)
-    return np.asarray(-np.minimum(1.0, d / s) / np.sqrt(2.0))
+    _, d, s, w = with_model_variance(1.0, delta, sigma0, model_variance)
+    return np.asarray(-d / np.sqrt(np.maximum(w, 2 * s**2) - s**2) / np.sqrt(2.0))
 
 
 def asymptotic_log_cross_entropy_gradient(
-    mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike
+    mu: ArrayLike,
+    *,
+    delta: ArrayLike,
+    sigma0: ArrayLike,
+    model_variance: ArrayLike | None = None,
 ) -> Array:
     """Log of the leading term of g(μ), whose ratio to g tends to one as μ → ∞.
 
     The three cases of the module's derivation. The ratio is off by an exponentially small amount
-    for σ₀ < δ, by O(1/μ) otherwise. NaN where μ is too small for the term to be defined
-    (δμ/v ≤ 1 in the cases σ₀ ≤ δ). Raises ``ValueError`` like :func:`log_gradient`.
+    in the first, by O(1/μ) otherwise. NaN where μ is too small for the term to be defined
+    (|μ|(1 − σ₀²/w) ≤ δ in the cases w ≥ 2σ₀²). Raises ``ValueError`` like :func:`log_gradient`.
     """
-    m, d, s = parameters(mu, delta, sigma0)
-    v = s**2 + d**2
-    w = d * np.abs(m) / v - 1
+    m, d, s, w = with_model_variance(mu, delta, sigma0, model_variance)
+    m = np.abs(m)
+    # The distance from the tilted mean δ + σ₀²μ/w to μ.
+    rest = m * (1 - s**2 / w) - d
     with np.errstate(invalid="ignore", divide="ignore"):
-        tilted = np.log(np.where(w > 0, w, np.nan)) - w**2 / 2 + 0.5 + np.log(d / (2 * v))
-        halfway = np.log(np.pi / 4 * np.where(d == 0, 2, 1) / np.sin(np.pi * v / (2 * s**2)))
-    halfway = halfway - 0.5 * ((np.abs(m) / 2 - d) / s) ** 2 - np.log(s * np.sqrt(2 * np.pi))
-    return np.select([s < d, s > d], [tilted, halfway], default=tilted + special.log_ndtr(-1.0))
+        tilted = np.log(np.where(rest > 0, rest, np.nan) / (2 * w))
+        tilted = tilted + m * (d - 0.5 * m * (1 - s**2 / w)) / w
+        halfway = np.log(np.pi / 4 / np.sin(np.pi * w / (2 * s**2)))
+    halfway = halfway - 0.5 * ((m / 2 - d) / s) ** 2 - np.log(s * np.sqrt(2 * np.pi))
+    cut = tilted + special.log_ndtr(-d / s)
+    one = np.select([w > 2 * s**2, w < 2 * s**2], [tilted, halfway], default=cut)
+    return np.asarray(one + np.where(d == 0, np.log(2.0), 0.0))
 
 
 def log_samples(
@@ -277,7 +315,9 @@ def log_samples(
     return np.asarray((log_variance - 2 * np.log(relative_error)) / np.log(10.0))
 
 
-def _signed_log_gradient(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array]:
+def _signed_log_gradient(
+    mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike, model_variance: ArrayLike | None = None
+) -> tuple[Array, Array]:
     """Return log |g| and the sign of ∂L/∂μ."""
 
     def fold(x: Array, k: Array, x0: Array) -> tuple[Array, Array]:
@@ -292,10 +332,9 @@ def _signed_log_gradient(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> 
         with np.errstate(divide="ignore"):
             return np.log(np.abs(numerator)) - denominator, np.sign(numerator)
 
-    m, d, s = parameters(mu, delta, sigma0)
-    v = s**2 + d**2
-    log_size, sign = log_mean(fold, d, s, np.abs(m) / v, np.abs(m) / 2)
-    return log_size - np.log(v), sign * np.sign(m)
+    m, d, s, w = with_model_variance(mu, delta, sigma0, model_variance)
+    log_size, sign = log_mean(fold, d, s, np.abs(m) / w, np.abs(m) / 2)
+    return log_size - np.log(w), sign * np.sign(m)
 
 
 def _log_softplus(z: Array) -> Array:
