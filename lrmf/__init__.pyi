@@ -25,6 +25,9 @@ from . import (
 from . import (
     theory as theory,
 )
+from . import (
+    widgets as widgets,
+)
 from .aligners import LRMF as LRMF
 from .aligners import lrd as lrd
 from .backends import get_backend as get_backend
