@@ -16,6 +16,10 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 export IPYTHONDIR := $(CURDIR)/book/machinery/ipython
 export TQDM_DISABLE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Kernels run in the chapters' folders, where a relative path would lead elsewhere.
+ifdef LRMF_DATA_DIR
+export LRMF_DATA_DIR := $(abspath $(LRMF_DATA_DIR))
+endif
 
 .PHONY: help
 help: ## list the targets

@@ -5,7 +5,7 @@ into that ``ax``, labels the axes where they carry no label yet, and returns the
 source A is blue, the target B red, the transformed source T(A) cyan, as in the paper; the shared
 density S is a neutral grey. Markers differ too, so that no figure rests on colour alone.
 
-matplotlib is imported where it is used: ``pip install "lrmf[book]"``.
+matplotlib is imported where it is used: ``pip install "lrmf[notebook]"``.
 """
 
 from __future__ import annotations
@@ -427,7 +427,7 @@ def _matplotlib() -> Any:
         import matplotlib
     except ImportError as error:
         raise ImportError(
-            'Figures need matplotlib, which is not installed. Run: pip install "lrmf[book]"'
+            'Figures need matplotlib, which is not installed. Run: pip install "lrmf[notebook]"'
         ) from error
     return matplotlib
 

@@ -89,7 +89,7 @@ except ImportError as error:
     assert run(code) == ["refused"]
 
 
-@pytest.mark.parametrize("name", ["torch", "JAX", "", None, 3])
+@pytest.mark.parametrize("name", ["torch", "JAX", "", None, 3, ["jax"]], ids=str)
 def test_an_unknown_backend_is_refused(name):
     with pytest.raises(ValueError, match=r"unknown backend .*; choose one of \('jax', 'tfp'\)"):
         lrmf.get_backend(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 
 from .base import Backend
@@ -12,7 +11,6 @@ __all__ = ["BACKENDS", "Backend", "get_backend"]
 BACKENDS = ("jax", "tfp")
 
 
-@functools.cache
 def get_backend(name: str) -> Backend:
     """The backend of this name, imported lazily.
 
