@@ -13,6 +13,7 @@ from lrmf.widgets.panels import (
     dashed,
     fill,
     grid,
+    legend_above,
     log_density,
     signed,
     two_panels,
@@ -113,7 +114,7 @@ def draw_gaussian(state: GaussianState) -> Figure:
         xlabel="$x$",
         ylabel="density",
     )
-    top.legend(loc="upper right")
+    legend_above(top, 4)
     terms = {
         "$-\\log a$": n.log_det,
         "$-\\log P_S(T(A))$": n.moved,

@@ -11,7 +11,17 @@ import numpy as np
 
 from lrmf import theory
 from lrmf.widgets.explorer import Explorer, State, number
-from lrmf.widgets.panels import Bells, bells, dashed, fill, grid, signed, two_panels, waterfall
+from lrmf.widgets.panels import (
+    Bells,
+    bells,
+    dashed,
+    fill,
+    grid,
+    legend_above,
+    signed,
+    two_panels,
+    waterfall,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,7 +135,7 @@ def draw_mixtures(state: MixturesState) -> Figure:
     fill(top, x, b, "target", "$B$")
     dashed(top, x, n.shared, "best normal for both")
     top.set(xlabel="$x$", ylabel="density")
-    top.legend(loc="upper right")
+    legend_above(top, 3)
     terms = {
         "2 JSD(A, B)": 2 * n.jsd,
         "−KL(A ‖ M)": -n.kl_a,

@@ -21,6 +21,7 @@ __all__ = [
     "dashed",
     "fill",
     "grid",
+    "legend_above",
     "log_density",
     "signed",
     "two_panels",
@@ -74,6 +75,12 @@ def dashed(ax: Axes, x: Array, density: Bells, label: str) -> None:
     ax.plot(x, y, "--", color=plots.COLORS["shared"], label=label)
 
 
+def legend_above(ax: Axes, columns: int) -> None:
+    """Give the legend room above the curves, which may peak anywhere."""
+    ax.set_ylim(0.0, 1.25 * ax.get_ylim()[1])
+    ax.legend(loc="upper center", ncols=columns)
+
+
 def signed(value: float, digits: int = 3) -> str:
     """Write a number with its sign; what rounds to zero has none.
 
@@ -89,7 +96,7 @@ def waterfall(ax: Axes, terms: Mapping[str, float], total: tuple[str, float]) ->
     ends = np.cumsum(list(terms.values()))
     starts = np.concatenate([[0.0], ends[:-1]])
     rows = np.arange(len(terms) + 1)
-    reach = max(np.ptp([0.0, *ends]), 1e-3)
+    reach = max(np.ptp([0.0, *ends]), 0.1)
     colors = [plots.COLORS["shared"]] * len(terms) + [plots.COLORS["highlight"]]
     widths, lefts = [*terms.values(), total[1]], [*starts, 0.0]
     ax.barh(rows, widths, left=lefts, color=colors, height=0.6)
@@ -97,7 +104,7 @@ def waterfall(ax: Axes, terms: Mapping[str, float], total: tuple[str, float]) ->
         edge = max(left, left + width)
         ax.text(edge + 0.015 * reach, float(row), signed(width), va="center", fontsize=10)
     low, high = min(0.0, ends.min()), max(0.0, ends.max())
-    ax.set_xlim(low - 0.03 * reach, high + 0.17 * reach)
+    ax.set_xlim(low - 0.03 * reach, max(high, low + reach) + 0.17 * reach)
     ax.axvline(0.0, color=plots.COLORS["reference"], linewidth=1.0)
     ax.set_yticks(rows, [*terms, total[0]])
     ax.invert_yaxis()
