@@ -53,61 +53,63 @@ def _(spec: Affine, arrays: Mapping[str, Any]) -> tfb.Bijector:
     return tfb.Chain([shift, adjoint, matrix])
 
 
-class _Coupling(tfb.Bijector):
-    """An affine coupling as in `tfb.RealNVP`, whose network runs once for a point.
+class _Couplings(tfb.Bijector):
+    """RealNVP: affine couplings over alternating halves, whose networks run once for a point.
 
-    `tfb.RealNVP` runs it for the value and again for the log-determinant, and a gradient then
-    passes through both. Inside, features come first and points last, as in the JAX backend.
+    A chain of `tfb.RealNVP` runs each network for the value and again for the log-determinant,
+    and a gradient then passes through both. Inside, features come first and points last, as in
+    the JAX backend.
     """
 
-    def __init__(
-        self, spec: RealNVP, arrays: Mapping[str, Any], *, block: int, features: int
-    ) -> None:
-        super().__init__(forward_min_event_ndims=1, name=f"coupling_{block}")
-        self._spec, self._arrays, self._block = spec, arrays, block
-        self._condition, self._transformed = spec.halves(block, features)
+    def __init__(self, spec: RealNVP, arrays: Mapping[str, Any]) -> None:
+        super().__init__(forward_min_event_ndims=1, name="real_nvp")
+        self._spec, self._arrays = spec, arrays
         self._known: dict[Any, tuple[Any, Any]] = {}
 
     def _forward(self, x: Any) -> Any:
-        shift, log_scale = self._network(x)
-        return self._join(x, x[:, self._transformed] * tf.exp(log_scale) + shift)
+        return self._through(x, inverse=False)[0]
 
     def _inverse(self, y: Any) -> Any:
-        shift, log_scale = self._network(y)
-        return self._join(y, (y[:, self._transformed] - shift) * tf.exp(-log_scale))
+        return self._through(y, inverse=True)[0]
 
     def _forward_log_det_jacobian(self, x: Any) -> Any:
-        return tf.reduce_sum(self._network(x)[1], axis=-1)
+        return self._through(x, inverse=False)[1]
 
     def _inverse_log_det_jacobian(self, y: Any) -> Any:
-        return -tf.reduce_sum(self._network(y)[1], axis=-1)
+        return self._through(y, inverse=True)[1]
 
-    def _join(self, x: Any, transformed: Any) -> Any:
-        kept = x[:, self._condition]
-        parts = (kept, transformed) if self._block % 2 == 0 else (transformed, kept)
-        return tf.concat(parts, axis=-1)
-
-    def _network(self, x: Any) -> tuple[Any, Any]:
-        """Shift and log-scale given the features that the coupling leaves alone."""
-        key = x.ref()
+    def _through(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
+        """The image of a point and the log-determinant there, computed together and once."""
+        key = x.ref(), inverse
         if key not in self._known:
-            last, bound = len(self._spec.hidden), self._spec.log_scale_bound
-            hidden = tf.transpose(x[:, self._condition])
-            for layer in range(last + 1):
-                name = f"block_{self._block}/layer_{layer}"
-                weight, bias = self._arrays[f"{name}/weight"], self._arrays[f"{name}/bias"]
-                hidden = tf.matmul(weight, hidden, transpose_a=True) + bias[:, tf.newaxis]
-                if layer < last:
-                    hidden = tf.nn.relu(hidden)
-            shift, raw_scale = tf.split(tf.transpose(hidden), 2, axis=-1)
-            self._known[key] = shift, bound * tf.tanh(raw_scale / bound)
+            columns, total = tf.transpose(x), tf.zeros(tf.shape(x)[:1], x.dtype)
+            blocks = range(self._spec.blocks)
+            for block in reversed(blocks) if inverse else blocks:
+                condition, transformed = self._spec.halves(block, x.shape[1])
+                kept, moved = columns[condition], columns[transformed]
+                shift, log_scale = self._network(block, kept)
+                if inverse:
+                    moved, log_det = (moved - shift) * tf.exp(-log_scale), -log_scale
+                else:
+                    moved, log_det = moved * tf.exp(log_scale) + shift, log_scale
+                columns = tf.concat((kept, moved) if block % 2 == 0 else (moved, kept), axis=0)
+                total = total + tf.reduce_sum(log_det, axis=0)
+            self._known[key] = tf.transpose(columns), total
         return self._known[key]
+
+    def _network(self, block: int, x: Any) -> tuple[Any, Any]:
+        """Shift and log-scale given the features that the coupling leaves alone."""
+        last, bound = len(self._spec.hidden), self._spec.log_scale_bound
+        for layer in range(last + 1):
+            name = f"block_{block}/layer_{layer}"
+            weight, bias = self._arrays[f"{name}/weight"], self._arrays[f"{name}/bias"]
+            x = tf.matmul(weight, x, transpose_a=True) + bias[:, tf.newaxis]
+            if layer < last:
+                x = tf.nn.relu(x)
+        shift, raw_scale = tf.split(x, 2, axis=0)
+        return shift, bound * tf.tanh(raw_scale / bound)
 
 
 @bijector.register
 def _(spec: RealNVP, arrays: Mapping[str, Any]) -> tfb.Bijector:
-    (features,) = spec.event_shape(arrays)
-    couplings = [
-        _Coupling(spec, arrays, block=block, features=features) for block in range(spec.blocks)
-    ]
-    return tfb.Chain(couplings[::-1])
+    return _Couplings(spec, arrays)
