@@ -43,11 +43,11 @@ _HEAD = """\
 (sec-statements)=
 # Statements and their checks
 
-A proof convinces its reader; a test convinces anybody who runs it. This page lists the lemmas,
-propositions, theorems and corollaries of the book, and those definitions, examples and algorithms
-that say something about numbers, with the tests that hold them against computed values. Each test
-is run over several seeds and dimensions, and in both backends where flows are involved. Every such
-run is a *case*.
+A test proves nothing, but it finds the wrong sign that a reader of the proof passes over. This page
+lists the lemmas, propositions, theorems and corollaries of the book, and those definitions,
+examples and algorithms that say something about numbers, with the tests that hold them against
+computed values. Each test is run over several seeds and dimensions, and in both backends where
+flows are involved. Every such run is a *case*.
 
 A *control* drops a hypothesis, or takes a case that violates a definition, and passes if the
 statement then fails. It shows that the check can tell the difference.
