@@ -21,6 +21,9 @@ __all__ = ["Projection", "SharedOptimum", "project", "shared_optimum"]
 
 Array = NDArray[np.float64]
 
+# How many steps of the quadrature's grid may lie between the mixtures.
+_LARGEST = 2_000_000
+
 
 class SharedOptimum(NamedTuple):
     """The best shared model at a distance μ, and the loss there.
@@ -46,7 +49,7 @@ def shared_optimum(
         |∂/∂μ min_θ L| = (2/w) E[r(x) (|μ|/2 + a − x)],    r(x) = 1/(1 + exp(−2a(x − |μ|/2)/w)).
 
     The expectations are trapezoidal sums on a grid that resolves σ₀ and w/a, and so accurate to
-    about 1e-10; the relative error of the gradient stays below 1e-6 up to |μ| = 80 σ₀ or so. Of the
+    about 1e-10; the relative error of the gradient stays below 1e-6 up to |μ| = 120 σ₀. Of the
     solutions the one with the largest a is taken.
 
     Args:
@@ -56,7 +59,8 @@ def shared_optimum(
             on, both components lie at μ/2.
 
     Raises ``ValueError`` for arguments that are not numbers or not finite, a ``sigma0`` that is
-    not positive, a negative ``delta`` or ``min_variance``.
+    not positive, a negative ``delta`` or ``min_variance``, and a ``mu`` beyond some hundred times
+    √(σ₀² + δ²), where the grid would be too long.
 
     >>> best = shared_optimum(16.0, delta=1.0, sigma0=0.5)
     >>> round(best.half_distance, 6), round(best.variance, 6)
@@ -157,6 +161,11 @@ def _numbers(mu: float, delta: float, sigma0: float) -> tuple[Array, Array, Arra
 def _grid(m: float, d: float, s: float) -> tuple[Array, Array]:
     """Points and log-probabilities of B, out to where the gradient lives."""
     step = min(s, (s**2 + d**2) / max(m, s)) / 7
+    if m > _LARGEST * step:
+        raise ValueError(
+            f"mu is too large for sigma0={s:g} and delta={d:g}, got {m:g}: the grid would need "
+            "millions of points. The model is the one of mixtures.shared_parameters there."
+        )
     x = np.arange(-d - 10 * s, max(d, m / 2) + 10 * s + step, step)
     log_p = np.logaddexp(-0.5 * ((x - d) / s) ** 2, -0.5 * ((x + d) / s) ** 2)
     return x, log_p + np.log(step / (2 * s * np.sqrt(2 * np.pi)))

@@ -139,6 +139,8 @@ def test_bad_input():
         shared_optimum(1.0, delta=1.0, sigma0=0.0)
     with pytest.raises(ValueError, match="min_variance must be a number and not negative"):
         shared_optimum(1.0, delta=1.0, sigma0=0.5, min_variance=-1.0)
+    with pytest.raises(ValueError, match=r"mu is too large.*mixtures.shared_parameters"):
+        shared_optimum(1e6, delta=1.0, sigma0=0.5)
     eye = np.eye(2)
     with pytest.raises(ValueError, match=r"one shape \(d,\), got \(2,\) and \(3,\)"):
         project(np.ones(2), offset=np.ones(3), covariance=eye)
