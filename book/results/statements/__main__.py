@@ -19,7 +19,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,17 @@ PACKAGES = ("jax", "tensorflow", "tensorflow-probability", "numpy", "scipy", "PO
 
 
 class Recorder:
-    """A plugin of pytest that adds up, for each marked test, its cases, errors and seconds."""
+    """A plugin of pytest that adds up, for each marked test, its cases, errors and seconds.
 
-    def __init__(self) -> None:
+    Args:
+        known: the labels of the book. Checks of others are not run: their chapter is not there yet.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.known = set(known)
         self.checks: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.failed: set[str] = set()
+        self.early: dict[str, set[str]] = {}
         self._entries: dict[str, list[dict[str, Any]]] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -49,6 +55,9 @@ class Recorder:
             file = item.path.relative_to(ROOT).as_posix()
             name = getattr(item, "originalname", None) or item.name
             for mark in item.iter_markers("statement"):
+                if mark.args[0] not in self.known:
+                    self.early.setdefault(file, set()).add(mark.args[0])
+                    continue
                 check = {
                     "label": mark.args[0],
                     "control": bool(mark.kwargs.get("control", False)),
@@ -61,6 +70,7 @@ class Recorder:
                 entry = self.checks.setdefault((file, name, mark.args[0]), check)
                 entry["cases"] += 1
                 self._entries.setdefault(item.nodeid, []).append(entry)
+        items[:] = [item for item in items if item.nodeid in self._entries]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         entries = self._entries.get(report.nodeid, [])
@@ -92,15 +102,18 @@ def environment() -> dict[str, Any]:
 
 
 def run_checks(files: Sequence[str], *, collect: bool = False) -> Recorder:
-    """Run the tests of these files, or only collect them.
+    """Run the checks in these files, or only collect them.
 
     Raises:
         BookError: pytest could not collect them.
     """
-    recorder = Recorder()
+    recorder = Recorder(label.name for label in statements(Labels(Book.read(ROOT))))
+    if not files:
+        return recorder
     options = ["-q", "-p", "no:cacheprovider", *(["--collect-only", "-qq"] if collect else [])]
     code = pytest.main([*options, *(str(ROOT / file) for file in files)], plugins=[recorder])
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    fine = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if code not in fine:
         raise BookError(f"pytest ended with {code!r}")
     return recorder
 
@@ -117,20 +130,15 @@ def updated(old: dict[str, Any], recorder: Recorder, ran: Sequence[str]) -> dict
     """Put the new entries of the files that passed in the place of the old ones."""
     current = digests()
     passed = {file for file in ran if file not in recorder.failed}
-    known = {label.name for label in statements(Labels(Book.read(ROOT)))}
     checks = [c for c in old["checks"] if c["file"] in current and c["file"] not in passed]
-    early: set[str] = set()
     for check in recorder.checks.values():
-        if check["label"] not in known:
-            print(f"{check['file']}: no statement of the book has the label {check['label']}")
-            early.add(check["file"])
-        elif check["file"] in passed:
+        if check["file"] in passed:
             error = check["error"]
             error = None if error is None else float(f"{error:.2g}")
             checks.append({**check, "error": error, "seconds": round(check["seconds"], 2)})
     # A file that is ahead of its chapter runs again the next time.
     kept = {name: digest for name, digest in old["files"].items() if name in current}
-    new = {name: current[name] for name in passed - early}
+    new = {name: current[name] for name in passed - recorder.early.keys()}
     return {
         "command": "make statements",
         "environment": environment(),
@@ -161,11 +169,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 saved = read_results()
                 old = saved if saved["environment"] == environment() else old
             stale = [name for name, digest in current.items() if old["files"].get(name) != digest]
-            recorder = run_checks(stale) if stale else Recorder()
+            recorder = run_checks(stale)
             failed = recorder.failed
             document = updated(old, recorder, stale)
             RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf8")
             print(f"{len(document['checks'])} checks, {document['seconds']:.0f} s")
+            for file, labels in sorted(recorder.early.items()):
+                print(f"left out: {file} checks {', '.join(sorted(labels))}, not in the book")
         print(f"wrote {write_page().relative_to(ROOT)}")
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
