@@ -91,7 +91,7 @@ def draw_vanishing(state: VanishingState) -> Figure:
     here = float(_root(n.log_gradient))
     bottom.plot(state.mu, here, "o", color=plots.COLORS["source"], label=f"$\\mu = {state.mu:g}$")
     bottom.set(
-        title=f"gradient {_power(n.log_gradient / math.log(10))}, samples to measure it "
+        title=f"gradient {_power(n.log_gradient / math.log(10))}; samples for ten percent: "
         f"{_power(n.log_samples)}",
         xlabel="$\\mu$",
         ylabel="$\\sqrt{-\\log\\,|\\partial L/\\partial\\mu|}$",
