@@ -69,10 +69,10 @@ def mmd2(
     """Squared maximum mean discrepancy of two samples.
 
     E k(X, X') + E k(Y, Y') − 2 E k(X, Y). The unbiased estimate leaves the pairs of a point with
-    itself out of the first two means (a U-statistic): right on average, so it is negative about
-    half of the time when X and Y have one distribution. The biased one keeps them (a
-    V-statistic): it is the MMD² of the two empirical distributions, never negative, and too large
-    on average by about (1/m + 1/n) E[k(X, X) − k(X, X')].
+    itself out of the first two means (a U-statistic): right on average, so it is often negative
+    when X and Y have one distribution. The biased one keeps them (a V-statistic): it is the MMD² of
+    the two empirical distributions, never negative, and too large on average, by
+    (1/m + 1/n) E[k(X, X) − k(X, X')] when X and Y have one distribution.
 
     Raises ``TypeError`` for samples that are not numbers; ``ValueError`` for samples of different
     features, with values that are not finite, or with too few points (the unbiased estimate needs
