@@ -99,7 +99,7 @@ def test_log_determinants_add_up_and_cancel(d, seed, backend, record_property):
     error = log_det_error(
         lambda points: second.forward(first.forward(points)[0])[0], log_first + log_second, x
     )
-    record_property("error", error)
+    record_property("error", float(error))
     assert error < 1e-7
     back, log_back = second.inverse(image)
     np.testing.assert_allclose(back, middle, atol=1e-7)
@@ -275,7 +275,7 @@ def test_log_determinant_and_inverse_of_a_triangular_map(d, seed, record_propert
 
             found[row, i] = optimize.brentq(gap, -20, 20, xtol=1e-13)
     error = max(error, float(np.abs(found - x).max()))
-    record_property("error", error)
+    record_property("error", float(error))
     assert error < 1e-7
 
 
@@ -305,7 +305,7 @@ def test_an_autoregressive_layer_is_triangular(seed, record_property):
     matrices = jacobian(lambda points: flow.forward(points)[0], x)
     assert np.median(np.abs(np.triu(matrices, 1)).max(axis=(1, 2))) < 1e-9
     error = log_det_error(lambda points: flow.forward(points)[0], log_det, x)
-    record_property("error", error)
+    record_property("error", float(error))
     assert error < 1e-8
     np.testing.assert_allclose(flow.inverse(y)[0], x, atol=1e-9)
 
