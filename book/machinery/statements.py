@@ -106,7 +106,8 @@ def _summary(wanted: list[Label], document: dict[str, Any]) -> str:
     return (
         f"At present {len(wanted)} statements have {len(checks) - controls} checks and {controls} "
         f"controls with {sum(check['cases'] for check in checks):,} cases. They took "
-        f"{_minutes(document['seconds'])} on {made['processor']}, with Python {made['python']}, "
+        f"{_minutes(document['seconds'])} of one processor ({made['processor']}), with Python "
+        f"{made['python']}, "
         f"{versions}. In a clone of the repository `make statements` runs them again and writes "
         "this page.\n"
     )

@@ -4,9 +4,9 @@
 
 runs the files of ``tests/statements`` that are new or changed since the last time, all of them
 where the versions or the machine changed, and with ``--fresh``. ``checks.json``, beside this
-script, holds for each check its cases, its largest error, and how long it took. A file with a test
-that fails keeps its old entries, and the command fails. ``--page`` runs nothing and only writes
-the page.
+script, holds for each check its cases, its largest error, and the processor time it took. A file
+with a test that fails keeps its old entries, and the command fails. ``--page`` runs nothing and
+only writes the page.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Recorder:
         self.failed: set[str] = set()
         self.early: dict[str, set[str]] = {}
         self._entries: dict[str, list[dict[str, Any]]] = {}
+        self._began = 0.0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
@@ -72,6 +74,15 @@ class Recorder:
                 self._entries.setdefault(item.nodeid, []).append(entry)
         items[:] = [item for item in items if item.nodeid in self._entries]
 
+    def pytest_runtest_logstart(self) -> None:
+        self._began = time.process_time()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        # The processor's time: how long one waits depends on what else the machine is doing.
+        spent = time.process_time() - self._began
+        for entry in self._entries[nodeid]:
+            entry["seconds"] += spent / len(self._entries[nodeid])
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         entries = self._entries.get(report.nodeid, [])
         errors = [float(value) for name, value in report.user_properties if name == "error"]
@@ -80,7 +91,6 @@ class Recorder:
         if bad:
             self.failed.add(report.nodeid.partition("::")[0])
         for entry in entries:
-            entry["seconds"] += report.duration / len(entries)
             if report.when == "call" and errors and not bad:
                 entry["error"] = max([*errors, entry["error"] or 0.0])
 
