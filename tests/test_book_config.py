@@ -216,7 +216,9 @@ def test_every_citation_is_used_by_its_key():
         assert entry.persons.get("author"), key
         assert re.fullmatch(r"\d{4}", entry.fields["year"]), key
         assert entry.fields["year"] in key, key
-        assert "doi" in entry.fields or "url" in entry.fields, key
+        # Older ones have no address; their place in a library must do.
+        linked = any(field in entry.fields for field in ("doi", "url", "isbn"))
+        assert linked or {"journal", "volume", "pages"} <= set(entry.fields.keys()), key
 
 
 def test_machine_paths_are_not_published():
