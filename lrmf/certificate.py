@@ -78,8 +78,8 @@ class Certificate:
 
         Aligned: the distance plus two standard errors lies below the tolerance. Not aligned: the
         distance minus two standard errors lies above it. Otherwise, or with a distance or a bound
-        clearly below zero, which neither can be, or with numbers that overflowed, the data do not
-        decide.
+        clearly below zero, where a sound fit leaves neither, or with numbers that overflowed, the
+        data do not decide.
         """
         distance = f"lrd {self.lrd:.3f} ± {self.lrd_stderr:.3f} nats"
         if self.lrd - 2.0 * self.lrd_stderr > self.tolerance:
@@ -102,7 +102,8 @@ class Certificate:
         if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT:
             return (
                 f"not decided: the bound, {self.bound:.3f} ± {self.bound_stderr:.3f} nats, lies "
-                "clearly below zero, so the private models are underfit; raise private_steps"
+                "clearly below zero: the private models are underfit (raise private_steps), or the "
+                "transform made the source easier to describe for the family (take a richer one)"
             )
         if self.lrd + 2.0 * self.lrd_stderr > self.tolerance:
             return (

@@ -26,7 +26,8 @@ FIXTURE = Path(__file__).parent / "book_fixture"
 def make_book(root):
     """Copy the fixture and the real settings into a folder."""
     shutil.copytree(FIXTURE, root / "book" / "fixture")
-    for name in ("book/references.bib", "book/appendix/bibliography.md", "book/_static"):
+    copied = ("references.bib", "appendix/bibliography.md", "_static", "_ext")
+    for name in (f"book/{file}" for file in copied):
         target = root / name
         target.parent.mkdir(exist_ok=True, parents=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
