@@ -56,7 +56,7 @@ def test_use_style_stays():
 
 def test_style_without_matplotlib_names_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r'pip install "lrmf\[book\]"'):
+    with pytest.raises(ImportError, match=r'pip install "lrmf\[notebook\]"'):
         plots.style()
 
 

@@ -178,34 +178,35 @@ class LRMF(FlowAligner):
 
         # All densities start from the same arrays, so that the bound does not compare starts.
         initial = {"density": density_arrays}
-        result, *private = stages.run(
-            Stage(
-                "flow",
-                likelihood_ratio,
-                (flow_role, density_role),
-                {"transform": flow_arrays, **initial},
-                data,
-                configs["flow"],
-                seeds[5],
-                held_out,
-            ),
-            *(
-                stages.density(f"private {side}", initial, x, configs["private"], seed)
-                for (side, x), seed in zip(data.items(), seeds[3:5], strict=True)
-            ),
-        )
-
-        self._event_shape = event_shape
-        self.transform_ = backend.model(flow_role, result.arrays["transform"], self.dtype)
-        self.density_ = backend.model(density_role, result.arrays["density"], self.dtype)
-        shared = {"density": result.arrays["density"]}
-        moved = {"source": self.transform_.forward(data["source"])[0], "target": data["target"]}
-        refitted = stages.run(
-            *(
-                stages.density(f"refit {side}", shared, x, configs["refit"], seed)
-                for (side, x), seed in zip(moved.items(), seeds[6:8], strict=True)
+        with stages:
+            result, *private = stages.run(
+                Stage(
+                    "flow",
+                    likelihood_ratio,
+                    (flow_role, density_role),
+                    {"transform": flow_arrays, **initial},
+                    data,
+                    configs["flow"],
+                    seeds[5],
+                    held_out,
+                ),
+                *(
+                    stages.density(f"private {side}", initial, x, configs["private"], seed)
+                    for (side, x), seed in zip(data.items(), seeds[3:5], strict=True)
+                ),
             )
-        )
+
+            self._event_shape = event_shape
+            self.transform_ = backend.model(flow_role, result.arrays["transform"], self.dtype)
+            self.density_ = backend.model(density_role, result.arrays["density"], self.dtype)
+            shared = {"density": result.arrays["density"]}
+            moved = {"source": self.transform_.forward(data["source"])[0], "target": data["target"]}
+            refitted = stages.run(
+                *(
+                    stages.density(f"refit {side}", shared, x, configs["refit"], seed)
+                    for (side, x), seed in zip(moved.items(), seeds[6:8], strict=True)
+                )
+            )
         for kind, results in (("private", private), ("refitted", refitted)):
             for side, fitted in zip(("source", "target"), results, strict=True):
                 model = backend.model(density_role, fitted.arrays["density"], self.dtype)

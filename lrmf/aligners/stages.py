@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -39,6 +40,9 @@ class Stages:
     Small networks leave most of a machine idle, so two stages run at a time, in threads: compiled
     code runs outside Python's lock. Each draws from its own seed, so the order of events changes
     no result. Foreign models that compute with variables of their own can't be shared by threads.
+
+    Inside ``with stages:`` Ctrl-C asks the running stages to stop after their chunk, wherever the
+    main thread is; a second one is Python's own ``KeyboardInterrupt``.
     """
 
     def __init__(
@@ -60,7 +64,24 @@ class Stages:
             "progress": progress,
             "stop": self._stop,
         }
+        self._replaced: Any = None
         self.failure: tuple[str, FitResult] | None = None
+
+    def __enter__(self) -> Self:
+        # Only the main thread may set handlers, and one of somebody else's is left alone.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._replaced = signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._replaced is not None:
+            signal.signal(signal.SIGINT, self._replaced)
+            self._replaced = None
+
+    def _interrupted(self, *_: object) -> None:
+        self._stop.set()
+        self.__exit__()
 
     def density(
         self,

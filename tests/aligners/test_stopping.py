@@ -9,6 +9,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import lrmf
+from lrmf.aligners import stages
 
 PAIR = lrmf.data.blobs(n=100, seed=0)
 STAGES = ("flow", "private source", "private target", "refit source", "refit target")
@@ -226,6 +227,33 @@ class TestInterruption:
         assert 300 <= model.n_steps_ < 10**7
         assert len(model.history_["loss"]) == model.n_steps_
         assert "interrupted" in refused_certificate(model)
+
+    def test_a_signal_while_the_threads_start(self, small, monkeypatch):
+        submit, calls = stages.ThreadPoolExecutor.submit, iter(range(100))
+
+        def interrupted(pool, *arguments):
+            if next(calls) == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+            return submit(pool, *arguments)
+
+        monkeypatch.setattr(stages.ThreadPoolExecutor, "submit", interrupted)
+        model = fit(small(steps=10**7, private_steps=10**7))
+        assert model.outcome_ == "interrupted"
+        assert model.n_steps_ == 0
+        assert finite(model)
+
+    def test_the_handler_is_put_back(self, small, monkeypatch):
+        handler = signal.getsignal(signal.SIGINT)
+        fit(small())
+        assert signal.getsignal(signal.SIGINT) is handler
+
+        def send(trainer, run):
+            os.kill(os.getpid(), signal.SIGINT)
+            return run()
+
+        sabotage(monkeypatch, "jax", "flow", chunk=1, action=send)
+        fit(small())
+        assert signal.getsignal(signal.SIGINT) is handler
 
     def test_an_error_in_one_stage_ends_the_others(self, small, monkeypatch):
         def fail(trainer, run):
