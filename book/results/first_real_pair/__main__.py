@@ -12,10 +12,7 @@ shrunk by hand; each with several seeds.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -23,29 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lrmf
+from book.results.environment import environment
 from book.results.first_real_pair.experiments import runs
 
 __all__ = ["load", "main"]
 
 FOLDER = Path(__file__).parent
-
-
-def environment() -> dict[str, Any]:
-    """What the numbers may depend on besides the settings."""
-    packages = ("jax", "optax", "numpy", "scipy", "scikit-learn")
-    processor = platform.processor()
-    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
-        lines = cpuinfo.read_text(encoding="utf8").splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        processor = models[0] if models else processor
-    return {
-        "lrmf": lrmf.__version__,
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in packages},
-        "processor": processor or platform.machine(),
-        "cores": os.cpu_count(),
-    }
+PACKAGES = ("jax", "optax", "numpy", "scipy", "scikit-learn")
 
 
 def load(folder: Path = FOLDER) -> dict[str, Any]:
@@ -92,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     document = {
         "command": "python -m book.results.first_real_pair",
-        "environment": environment(),
+        "environment": environment(PACKAGES),
         "seconds": document.get("seconds", 0.0),
         "runs": made,
     }

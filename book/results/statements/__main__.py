@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -26,10 +23,10 @@ from typing import Any
 
 import pytest
 
-import lrmf
 from book.machinery.config import ROOT, Book, BookError
 from book.machinery.labels import Labels
 from book.machinery.statements import RESULTS, read_results, statements, write_page
+from book.results.environment import environment
 
 __all__ = ["Recorder", "main"]
 
@@ -95,22 +92,6 @@ class Recorder:
                 entry["error"] = max([*errors, entry["error"] or 0.0])
 
 
-def environment() -> dict[str, Any]:
-    """What the numbers may depend on besides the code."""
-    processor = platform.processor()
-    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
-        lines = cpuinfo.read_text(encoding="utf8").splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        processor = models[0] if models else processor
-    return {
-        "lrmf": lrmf.__version__,
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "processor": processor or platform.machine(),
-        "cores": os.cpu_count(),
-    }
-
-
 def run_checks(files: Sequence[str], *, collect: bool = False) -> Recorder:
     """Run the checks in these files, or only collect them.
 
@@ -151,7 +132,7 @@ def updated(old: dict[str, Any], recorder: Recorder, ran: Sequence[str]) -> dict
     new = {name: current[name] for name in passed - recorder.early.keys()}
     return {
         "command": "make statements",
-        "environment": environment(),
+        "environment": environment(PACKAGES),
         "seconds": round(sum(check["seconds"] for check in checks), 1),
         "files": dict(sorted({**kept, **new}.items())),
         "checks": sorted(checks, key=lambda check: check["file"]),
@@ -177,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             old: dict[str, Any] = {"files": {}, "checks": []}
             if RESULTS.is_file() and not options.fresh:
                 saved = read_results()
-                old = saved if saved["environment"] == environment() else old
+                old = saved if saved["environment"] == environment(PACKAGES) else old
             stale = [name for name, digest in current.items() if old["files"].get(name) != digest]
             recorder = run_checks(stale)
             failed = recorder.failed
