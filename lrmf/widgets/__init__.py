@@ -14,7 +14,7 @@ explorer                    state                    figure
 :func:`vanishing_gradient`  :class:`VanishingState`  :func:`draw_vanishing`
 ==========================  =======================  ========================
 
-matplotlib is imported where it is used: ``pip install "lrmf[book]"``.
+matplotlib is imported where it is used: ``pip install "lrmf[notebook]"``.
 """
 
 from lrmf.widgets.explorer import Explorer, State

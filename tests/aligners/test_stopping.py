@@ -149,6 +149,12 @@ def spoil(trainer, run):
     return run()
 
 
+def send(trainer, run):
+    """A real Ctrl-C at the start of a chunk."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return run()
+
+
 def interrupt(trainer, run):
     run()
     raise KeyboardInterrupt
@@ -226,10 +232,6 @@ class TestInterruption:
 
     def test_a_real_signal(self, small, monkeypatch, ctrl_c):
         # Ctrl-C reaches the main thread while other threads compute.
-        def send(trainer, run):
-            os.kill(os.getpid(), signal.SIGINT)
-            return run()
-
         sabotage(monkeypatch, "jax", "flow", chunk=3, action=send)
         model = fit(small(steps=10**7, private_steps=10**7))
         assert model.outcome_ == "interrupted"
@@ -254,10 +256,6 @@ class TestInterruption:
     def test_a_handler_of_somebody_else_is_left_alone(self, small, monkeypatch, ctrl_c):
         received = []
         signal.signal(signal.SIGINT, lambda *_: received.append("theirs"))
-
-        def send(trainer, run):
-            os.kill(os.getpid(), signal.SIGINT)
-            return run()
 
         sabotage(monkeypatch, "jax", "flow", chunk=1, action=send)
         model = fit(small())
