@@ -1,0 +1,126 @@
+"""What every spec is, and the checks they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+__all__ = [
+    "Arrays",
+    "DensitySpec",
+    "FlowSpec",
+    "Shape",
+    "Spec",
+    "check_rng",
+    "is_positive_int",
+    "vector_shape",
+]
+
+Arrays = dict[str, np.ndarray]
+Shape = tuple[int, ...]
+
+
+class Spec(ABC):
+    """A model's description: frozen, hashable, and validated when it is made."""
+
+    @abstractmethod
+    def shapes(self, event_shape: Shape) -> dict[str, Shape]:
+        """Names and shapes of the arrays for events of this shape.
+
+        Raises ``ValueError`` where the spec does not fit the event shape.
+        """
+
+    @abstractmethod
+    def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
+        """Draw the named initial arrays (float64).
+
+        A flow starts at, or within about 1e-4 of, the identity.
+
+        Args:
+            event_shape: shape of one data point, ``(d,)`` for vectors.
+            rng: a NumPy generator, the only source of randomness.
+        """
+
+    @abstractmethod
+    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:
+        """The event shape these arrays were made for; ``None`` where any will do."""
+
+    def check_points(self, x: np.ndarray, argument: str) -> None:
+        """Refuse points ``(n, *event_shape)`` to which no density of this spec gives a value.
+
+        Nearly all specs have densities that are positive everywhere.
+        """
+        return
+
+    def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:
+        """Check names and shapes of ``arrays`` and return their event shape."""
+        try:
+            event_shape = self.event_shape(arrays)
+        except KeyError as error:
+            raise ValueError(
+                f"arrays of {self} lack {error.args[0]!r}; make them with "
+                "spec.init(event_shape, numpy.random.default_rng(seed))"
+            ) from None
+        except IndexError:
+            raise ValueError(
+                f"arrays of {self} have too few dimensions; make them with "
+                "spec.init(event_shape, numpy.random.default_rng(seed))"
+            ) from None
+        if event_shape is None:
+            expected: dict[str, Shape] = {}
+        else:
+            expected = self.shapes(event_shape)
+        found = {name: tuple(np.shape(value)) for name, value in arrays.items()}
+        if found != expected:
+            wrong = sorted(
+                name for name in found | expected if found.get(name) != expected.get(name)
+            )
+            raise ValueError(
+                f"arrays do not fit {self}: "
+                + "; ".join(
+                    f"{name}: expected {expected.get(name, 'nothing of this name')}, "
+                    f"got {found.get(name, 'nothing')}"
+                    for name in wrong
+                )
+            )
+        return event_shape
+
+
+class FlowSpec(Spec):
+    """An invertible map. It serves as the transform T or, pushed to N(0, I), as a density."""
+
+
+class DensitySpec(Spec):
+    """A density family that is not given by a flow spec."""
+
+
+def vector_shape(spec: Spec, event_shape: Shape, *, minimum: int) -> Shape:
+    """The event shape ``(d,)``, d at least ``minimum``, or a ``ValueError``."""
+    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    if not isinstance(shape, tuple) or len(shape) != 1 or not all(map(is_positive_int, shape)):
+        raise ValueError(
+            f"{type(spec).__name__} models vectors: expected an event shape (d,), got {shape}; "
+            "flatten each data point first"
+        )
+    if shape[0] < minimum:
+        raise ValueError(
+            f"{type(spec).__name__} needs at least {minimum} features, got {shape[0]}: a coupling "
+            "block transforms some features given the others; use Affine for one feature"
+        )
+    return shape
+
+
+def check_rng(rng: object) -> None:
+    """Refuse anything but a NumPy generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            "rng must be a numpy.random.Generator such as numpy.random.default_rng(0), "
+            f"got {type(rng).__name__}"
+        )
+
+
+def is_positive_int(value: object) -> bool:
+    """Whether this is an integer from 1 on, NumPy's included and truth values not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
