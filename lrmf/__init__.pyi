@@ -17,6 +17,9 @@ from . import (
     objectives as objectives,
 )
 from . import (
+    player as player,
+)
+from . import (
     plots as plots,
 )
 from . import (

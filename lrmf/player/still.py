@@ -1,0 +1,99 @@
+"""The picture that a page shows where no script runs: one frame, as SVG."""
+
+from __future__ import annotations
+
+import base64
+import html
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrmf.plots import COLORS
+
+from .encoding import enclosed_shares
+from .tracks import Track
+
+__all__ = ["LABEL_COLORS", "QUIET", "still"]
+
+# Classes of the source: Paul Tol's "vibrant" colours, then some of his "muted" ones.
+LABEL_COLORS = (
+    "#0077BB", "#EE7733", "#009988", "#EE3377", "#33BBEE",
+    "#CC3311", "#332288", "#999933", "#882255", "#DDCC77",
+)  # fmt: skip
+QUIET = "#AAAAAA"
+"""Of the target, where the source's classes have the colours."""
+
+_SIDE = 240
+_HEAD = 24
+
+
+def still(tracks: Sequence[Track], step: float) -> str:
+    """Return the tracks side by side, each at its last frame up to a step."""
+    panels = [
+        _panel(track, int(np.searchsorted(track.steps, step, side="right")) - 1, k)
+        for k, track in enumerate(tracks)
+    ]
+    width, height = _SIDE * len(tracks), _SIDE + _HEAD
+    # A white card of its own: without a script, nobody knows what is behind it.
+    return (
+        f'<svg class="lrmf-player-still" viewBox="0 0 {width} {height}" '
+        f'style="background:#fff;max-width:{1.6 * width:.0f}px;width:100%" aria-hidden="true" '
+        f'font-family="sans-serif" font-size="12">{"".join(panels)}</svg>'
+    )
+
+
+def _panel(track: Track, frame: int, place: int) -> str:
+    frame = max(frame, 0)
+    x_min, x_max, y_min, y_max = track.extent  # type: ignore[misc]
+    scale = (_SIDE - 10) / max(x_max - x_min, y_max - y_min)
+    left = _SIDE * place + (_SIDE - scale * (x_max - x_min)) / 2
+    top = _HEAD + (_SIDE - scale * (y_max - y_min)) / 2
+    width, height = scale * (x_max - x_min), scale * (y_max - y_min)
+
+    def dots(points: np.ndarray, color: str, cap: str) -> str:
+        shown = points[
+            (points[:, 0] > x_min) & (points[:, 0] < x_max)
+            & (points[:, 1] > y_min) & (points[:, 1] < y_max)
+        ]  # fmt: skip
+        at = np.round([0, height] + (shown - [x_min, y_min]) * [scale, -scale], 1)
+        path = "".join(f"M{x:g} {y:g}h0" for x, y in at)
+        return f'<path d="{path}" stroke="{color}" stroke-width="4" stroke-linecap="{cap}"/>'
+
+    parts = []
+    if track.density is not None:
+        parts.append(
+            f'<image width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none" '
+            f'href="{_picture(enclosed_shares(track.density[frame : frame + 1])[0])}"/>'
+        )
+    by_label = track.color_by == "label"
+    if track.target is not None:
+        parts.append(dots(track.target, QUIET if by_label else COLORS["target"], "round"))
+    moved = track.points[frame]
+    if by_label:
+        for k, name in enumerate(np.unique(track.labels)):
+            cap = ("round", "square")[k % 2]
+            parts.append(dots(moved[track.labels == name], LABEL_COLORS[k], cap))
+    else:
+        parts.append(dots(moved, COLORS["transformed"], "round"))
+    parts.append(
+        f'<path d="M0 0H{width:.1f}V{height:.1f}H0Z" fill="none" stroke="{COLORS["shared"]}"/>'
+    )
+    title = html.escape(f"{track.title}, step {track.steps[frame]:g}")
+    return (
+        f'<text x="{left:.1f}" y="{top - 7:.1f}" fill="{COLORS["reference"]}">{title}</text>'
+        f'<g transform="translate({left:.1f} {top:.1f})">{"".join(parts)}</g>'
+    )
+
+
+def _picture(shares: np.ndarray) -> str:
+    """Return a density as the address of a grey PNG, its first row at the bottom."""
+    grey = np.round(255 - 150 * shares[::-1]).astype(np.uint8)
+    rows = np.insert(grey, 0, 0, axis=1).tobytes()  # each row starts with its filter: none
+    head = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
+    )
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
