@@ -190,8 +190,8 @@ class App:
 def test_the_build_asks_for_pictures_and_drops_thebe(monkeypatch):
     monkeypatch.setenv("LRMF_STATIC_WIDGETS", "")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
-    ((name, folder),) = config["sphinx"]["local_extensions"].items()
-    extension = runpy.run_path(str(Path(ROOT) / folder / f"{name}.py"))
+    folder = config["sphinx"]["local_extensions"]["static_pages"]
+    extension = runpy.run_path(str(Path(ROOT) / folder / "static_pages.py"))
     app = App()
     modules = ["myst_nb.render", "sphinx_thebe", "sphinx_book_theme"]
     app.events.listeners["doctree-resolved"] += [

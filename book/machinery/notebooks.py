@@ -17,6 +17,7 @@ import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_parser.config.main import MdParserConfig
 
+from book.machinery import backends
 from book.machinery.citations import Citations
 from book.machinery.config import ROOT, Book, BookError, Page
 from book.machinery.labels import Labels
@@ -43,7 +44,7 @@ if importlib.util.find_spec("lrmf") is None:
 FOLDED: dict[str, Any] = {"cellView": "form", "jupyter": {"source_hidden": True}}
 TAGS = {
     "hide-input", "hide-output", "hide-cell", "remove-output", "remove-cell",
-    "backend-jax", "backend-tfp",
+    *backends.TAGS, backends.AGREEMENT,
 }  # fmt: skip
 
 
@@ -61,7 +62,13 @@ def notebook(book: Book, labels: Labels, citations: Citations, page: Page) -> st
     renderer = Renderer(book, labels, citations, page)
     cells = [_code(INSTALL.format(source=book.requirement_source), FOLDED)]
     in_solution = False
-    for cell, line in zip(source.cells, source.metadata["source_map"], strict=True):
+    starts = source.metadata["source_map"]
+    try:
+        backends.check(source.cells, starts)
+    except BookError as error:
+        raise BookError(f"{page.name}.md: {error}") from error
+    introduced = False
+    for cell, line in zip(source.cells, starts, strict=True):
         if cell.cell_type == "markdown":
             while not lines[line].strip():
                 line += 1
@@ -71,6 +78,9 @@ def notebook(book: Book, labels: Labels, citations: Citations, page: Page) -> st
                 cells.append(_markdown(markdown, renderer.attachments))
             continue
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        if backends.backend_of(cell) and not introduced:
+            cells.append(_markdown(backends.INTRODUCTION, {}))
+            introduced = True
         try:
             cells.append(_code_cell(cell, in_solution))
         except BookError as error:
@@ -146,6 +156,9 @@ def _code_cell(cell: Any, in_solution: bool) -> dict[str, Any]:
         raise BookError("a figure needs a caption and a name")
     metadata: dict[str, Any] = {"tags": tags} if tags else {}
     source = cell.source
+    backend = backends.backend_of(cell)
+    if backend:
+        source = backends.marked(source, backend)
     if in_solution or {"hide-input", "hide-cell", "remove-cell"} & set(tags):
         title = "Solution" if in_solution else "Code of the figure" if figure else "Code"
         source = f"# @title {title}\n{source}"
