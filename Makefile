@@ -51,8 +51,13 @@ notebooks: $(INSTALLED) ## write each chapter's plain notebook beside its source
 	$(BIN)/python -m book.machinery.notebooks
 
 .PHONY: statements
-statements: $(INSTALLED) ## run the changed checks of statements and write the page that lists them
+statements: $(INSTALLED) ## run the changed checks of statements and write the pages that quote them
 	$(BIN)/python -m book.results.statements
+	$(BIN)/python -m book.machinery.claims_page
+
+.PHONY: claims
+claims: $(INSTALLED) ## write the page of the claims ledger from book/claims.yml and the result files
+	$(BIN)/python -m book.machinery.claims_page
 
 .PHONY: page
 page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realnvp

@@ -18,7 +18,16 @@ from typing import Any
 from book.machinery.config import ROOT, Book, BookError, Page
 from book.machinery.labels import Label, Labels
 
-__all__ = ["CHECKED", "PROVED", "RESULTS", "page_text", "read_results", "statements", "write_page"]
+__all__ = [
+    "CHECKED",
+    "PROVED",
+    "RESULTS",
+    "page_text",
+    "read_results",
+    "rounded",
+    "statements",
+    "write_page",
+]
 
 # What needs a proof needs a label and a check; the others need a check where they have a label.
 PROVED = ("corollary", "lemma", "proposition", "theorem")
@@ -146,7 +155,7 @@ def _rows(label: Label, checks: Iterable[dict[str, Any]]) -> Iterator[str]:
     mine = [check for check in checks if check["label"] == label.name]
     for check in sorted(mine, key=lambda check: check["control"]):
         words = ("*Control:* " if check["control"] else "") + _words(check["name"])
-        error = "" if check["control"] else f" {_number(check['error'])}"
+        error = "" if check["control"] else f" {rounded(check['error'])}"
         yield f"* -{cell}\n  - {words}\n  - {check['cases']}\n  -{error}"
         cell = ""
 
@@ -162,10 +171,10 @@ def _words(name: str) -> str:
     return sentence[:1].upper() + sentence[1:] + "."
 
 
-def _number(error: float | None) -> str:
+def rounded(error: float | None) -> str:
     r"""Write an error with one digit, and with two where it is large.
 
-    >>> _number(3.14e-12), _number(0.0314), _number(0.0), _number(None)
+    >>> rounded(3.14e-12), rounded(0.0314), rounded(0.0), rounded(None)
     ('$3 \\cdot 10^{-12}$', '0.031', '0', '–')
     """
     if error is None:
