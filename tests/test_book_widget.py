@@ -1,15 +1,15 @@
 """The page's own script for the Gaussian case, run under Node and held against the library."""
 
 import dataclasses
-import json
 import math
 import os
 import re
 import runpy
 import shutil
-import subprocess
+from functools import partial
 from pathlib import Path
 
+import javascript
 import numpy as np
 import pytest
 import yaml
@@ -20,36 +20,7 @@ from lrmf.widgets.gaussian_case import gaussian_numbers
 from lrmf.widgets.panels import bells, log_density, signed
 
 SCRIPT = ROOT / "book" / "_static" / "gaussian_widget.js"
-RUN = """
-const widget = require(process.argv[1]);
-const calls = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const results = calls.map(([name, ...args]) =>
-  typeof widget[name] === "function" ? widget[name](...args) : widget[name]);
-console.log(JSON.stringify(results));
-"""
-
-
-def node():
-    """The program that runs the script; continuous integration must have it."""
-    program = shutil.which("node")
-    if program is None and os.environ.get("CI"):
-        pytest.fail("install Node.js: the page's script is not tested without it")
-    if program is None:
-        pytest.skip("there is no Node.js here, so the page's script is not tested")
-    return program
-
-
-def call(*calls):
-    """Call functions of the script, each given as a list of its name and arguments."""
-    result = subprocess.run(
-        [node(), "-e", RUN, str(SCRIPT)],
-        input=json.dumps(calls),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return json.loads(result.stdout)
+call = partial(javascript.call, SCRIPT)
 
 
 def states(n, *, beyond=0.0, seed=0):
@@ -155,10 +126,10 @@ def test_without_node_the_skip_can_be_seen_and_ci_fails(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match=r"no Node\.js here"):
-        node()
+        javascript.node()
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match=r"install Node\.js"):
-        node()
+        javascript.node()
     assert "export CI=" in (ROOT / ".ci" / "run").read_text(encoding="utf8")
 
 
