@@ -11,7 +11,7 @@ from typing import Any
 
 from book.machinery.config import BookError
 
-__all__ = ["AGREEMENT", "INTRODUCTION", "TAGS", "backend_of", "check", "marked"]
+__all__ = ["AGREEMENT", "INTRODUCTION", "TAGS", "backend_of", "check"]
 
 TAGS = {"backend-jax": "JAX", "backend-tfp": "TensorFlow Probability"}
 AGREEMENT = "backend-agreement"
@@ -63,8 +63,3 @@ def check(cells: Sequence[Any], lines: Sequence[int]) -> None:
             f"{'one cell' if paired else 'no cell'} must have the tag {AGREEMENT} where there are "
             f"{'' if paired else 'no '}cells for one backend, found {len(agreement)}"
         )
-
-
-def marked(source: str, tag: str) -> str:
-    """Return a cell's code under the name of its backend."""
-    return f"# {TAGS[tag]}\n{source}"

@@ -156,13 +156,13 @@ def _code_cell(cell: Any, in_solution: bool) -> dict[str, Any]:
         raise BookError("a figure needs a caption and a name")
     metadata: dict[str, Any] = {"tags": tags} if tags else {}
     source = cell.source
-    backend = backends.backend_of(cell)
-    if backend:
-        source = backends.marked(source, backend)
+    backend = backends.TAGS.get(backends.backend_of(cell) or "")
     if in_solution or {"hide-input", "hide-cell", "remove-cell"} & set(tags):
         title = "Solution" if in_solution else "Code of the figure" if figure else "Code"
-        source = f"# @title {title}\n{source}"
+        source = f"# @title {title}{f', {backend}' if backend else ''}\n{source}"
         metadata |= FOLDED
+    elif backend:
+        source = f"# {backend}\n{source}"
     return _code(source, metadata)
 
 
