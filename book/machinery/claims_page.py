@@ -23,7 +23,7 @@ from book.machinery.claims import (
     shown,
     statement,
 )
-from book.machinery.config import ROOT, Book, BookError, Page
+from book.machinery.config import ROOT, Book, BookError
 from book.machinery.labels import Label, Labels
 
 __all__ = ["PAGE", "TARGET", "main", "page_text", "write_page"]
@@ -33,6 +33,20 @@ TARGET = ROOT / f"{PAGE}.md"
 
 # A sign beside each word: one finds the halves by running down the column.
 SIGNS = {"reproduced": "●", "partly": "◐", "not reproduced": "○", "not yet run": "–"}
+
+_MEANINGS = {
+    "reproduced": "proved, with checks of the proof, or measured as the source has it",
+    "partly": "something of it holds; something does not, or was not tried yet",
+    "not reproduced": "we tried, and it did not come out",
+    "not yet run": "the chapter is not written, or nobody has tried",
+}
+
+_READING = """\
+A statement's *cases* are the runs of its checks, over seeds, dimensions and backends;
+{ref}`sec-statements` lists them. Of several runs we give mean ± standard deviation over the seeds,
+and in parentheses their number, the smallest and the largest value. No number of ours on this page
+was typed: each one is read from a result file, which a command makes anew.
+"""
 
 _SOURCES = {
     "paper": ("The paper, its supplement and its poster", "{cite:t}`usman2020lrmf`."),
@@ -49,28 +63,9 @@ _HEAD = """\
 (sec-claims)=
 # Claims and what became of them
 
-What does the paper claim, and did it come out when we tried? This page lists every claim of the
-sources of this book, with a verdict, our number beside theirs, what it cost to find out, and the
-place where you can try it yourself. Where ours differs, it says why, or that we do not know.
-
-The verdicts are
-
-● *reproduced*
-: We proved it, with checks of the proof, or measured what the source says.
-
-◐ *partly*
-: Something of it holds, and something does not, or was not tried yet. The entry says what.
-
-○ *not reproduced*
-: We tried, and it did not come out.
-
-– *not yet run*
-: The chapter is not written, or nobody has tried.
-
-A statement's *cases* are the runs of its checks, over seeds, dimensions and backends, and
-{ref}`sec-statements` lists them. Of several runs we give mean ± standard deviation over the seeds,
-and in parentheses their number, the smallest and the largest value. No number of ours on this page
-was typed: each one is read from a result file, which a command makes anew.
+What do the sources of this book claim, and did it come out when we tried? Each claim has a verdict,
+our number beside theirs, what it cost to find out, and the place where you can try it yourself.
+Where ours differs, the entry says why, or that we do not know.
 """
 
 
@@ -81,7 +76,7 @@ def page_text(claims: list[Claim], labels: Labels, book: Book) -> str:
         BookError: the ledger does not fit the book, see `check`.
     """
     check(claims, labels, book)
-    blocks = [_HEAD, _summary(claims), _table(claims, labels)]
+    blocks = [_HEAD, _summary(claims), _READING, _table(claims)]
     for source, group in groupby(claims, key=lambda claim: claim.source):
         title, words = _SOURCES[source]
         blocks.append(f"## {title}\n\n{words}\n")
@@ -108,15 +103,16 @@ def main() -> int:
 
 
 def _summary(claims: list[Claim]) -> str:
-    lines = [f"## {len(claims)} claims at a glance", ""]
+    lines = []
     for verdict in VERDICTS:
         mine = [claim for claim in claims if claim.verdict == verdict]
         links = ", ".join(f"{{ref}}`{claim.number} <claim-{claim.number}>`" for claim in mine)
-        lines.append(f"* {SIGNS[verdict]} **{verdict}: {len(mine)}**{' · ' * bool(mine)}{links}")
+        head = f"* {SIGNS[verdict]} **{verdict}: {len(mine)}** ({_MEANINGS[verdict]})"
+        lines.append(f"{head}: {links}" if mine else head)
     return "\n".join([*lines, ""])
 
 
-def _table(claims: list[Claim], labels: Labels) -> str:
+def _table(claims: list[Claim]) -> str:
     rows = [
         f"* - {claim.number}\n"
         f"  - {{ref}}`{claim.title} <claim-{claim.number}>`\n"
@@ -125,6 +121,8 @@ def _table(claims: list[Claim], labels: Labels) -> str:
     ]
     return "\n".join(
         [
+            f"## {len(claims)} claims at a glance",
+            "",
             ":::{list-table}",
             ":header-rows: 1",
             ":class: statements",
@@ -167,7 +165,8 @@ def _measured(numbers: Iterable[Number], root: Path) -> str:
         if number.statement:
             text = f"{{prf:ref}}`{number.statement}`: {shown(number, root)}"
         else:
-            text = f"{number.what}: {shown(number, root)}"
+            value, bracket, spread = shown(number, root).partition(" (")
+            text = f"{number.what}: **{value}**{bracket}{spread}"
             text += f"; theirs {number.paper}" if number.paper else ""
         lines.append(f"* {text}")
     return "\n".join(lines)
@@ -175,18 +174,18 @@ def _measured(numbers: Iterable[Number], root: Path) -> str:
 
 def _where(claim: Claim, labels: Labels) -> str:
     found = [labels[name] for name in claim.where]
+    sections = [label for label in labels.by_name.values() if label.kind == "section"]
+    # A chapter's own label, the first on its page, says nothing after the chapter's name.
+    chapters = {label.page.name: label.name for label in reversed(sections)}
     parts = []
     for page, group in groupby(found, key=lambda label: label.page):
-        parts.append(f"{_chapter(page)}: {', '.join(_reference(label) for label in group)}")
+        places = [_reference(label) for label in group if label.name != chapters[page.name]]
+        parts.append(f"{{doc}}`/{page.name}`{': ' * bool(places)}{', '.join(places)}")
     if claim.planned:
         parts.append(f"Planned: `{claim.planned}`")
     if claim.none:
         parts.append(claim.none)
     return ". ".join(part.rstrip(".") for part in parts) + "."
-
-
-def _chapter(page: Page) -> str:
-    return f"{{doc}}`/{page.name}`"
 
 
 def _reference(label: Label) -> str:
