@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Sequence
-from importlib import resources
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from .encoding import Writer, enclosed_shares
 from .still import still
 from .tracks import Track
 
-__all__ = ["BUDGET", "Player"]
+__all__ = ["BUDGET", "SCRIPTS", "STATIC", "STYLE", "Player"]
 
 BUDGET = 200_000
 """Bytes that a player may take, its script and style included."""
+
+STATIC = Path(__file__).with_name("static")
+STYLE = "player.css"
+SCRIPTS = ("player_frames.js", "player_drawing.js", "player.js")
+"""In the order in which a page must load them."""
 
 _LOSS_BINS = 160
 _PAGE = """<!DOCTYPE html>
@@ -104,11 +110,8 @@ class Player:
         """
         if not script:
             return self._body
-        style, code = (
-            resources.files(__package__).joinpath(name).read_text(encoding="utf8")
-            for name in ("player.css", "player.js")
-        )
-        return f"<style>\n{style}</style>\n{self._body}\n<script>\n{code}</script>"
+        style, *code = (_lean(name) for name in (STYLE, *SCRIPTS))
+        return f"<style>\n{style}</style>\n{self._body}\n<script>\n{''.join(code)}</script>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a page of its own, which works from any folder and without a network."""
@@ -145,6 +148,13 @@ class Player:
             f'<div class="lrmf-player-stage" role="img" aria-label="{alt}">\n'
             f"{still(self.tracks, self.start)}\n</div>{caption}\n</div>"
         )
+
+
+@cache
+def _lean(name: str) -> str:
+    """Return a file of the page without its comments and indentation: a third of its size."""
+    text = (STATIC / name).read_text(encoding="utf8")
+    return re.sub(r"(?m)^\s+", "", re.sub(r"(?s)/\*.*?\*/", "", text))
 
 
 def _entry(track: Track, writer: Writer) -> dict[str, Any]:

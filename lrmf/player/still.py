@@ -25,8 +25,9 @@ LABEL_COLORS = (
 QUIET = "#AAAAAA"
 """Of the target, where the source's classes have the colours."""
 
-_SIDE = 240
-_HEAD = 24
+# In halves of a pixel, so that whole numbers place a point well enough.
+_SIDE = 480
+_HEAD = 48
 
 
 def still(tracks: Sequence[Track], step: float) -> str:
@@ -39,34 +40,39 @@ def still(tracks: Sequence[Track], step: float) -> str:
     # A white card of its own: without a script, nobody knows what is behind it.
     return (
         f'<svg class="lrmf-player-still" viewBox="0 0 {width} {height}" '
-        f'style="background:#fff;max-width:{1.6 * width:.0f}px;width:100%" aria-hidden="true" '
-        f'font-family="sans-serif" font-size="12">{"".join(panels)}</svg>'
+        f'style="background:#fff;max-width:{width}px;width:100%" aria-hidden="true" '
+        f'font-family="sans-serif" font-size="24">{"".join(panels)}</svg>'
     )
 
 
 def _panel(track: Track, frame: int, place: int) -> str:
     frame = max(frame, 0)
     x_min, x_max, y_min, y_max = track.extent  # type: ignore[misc]
-    scale = (_SIDE - 10) / max(x_max - x_min, y_max - y_min)
+    scale = (_SIDE - 20) / max(x_max - x_min, y_max - y_min)
     left = _SIDE * place + (_SIDE - scale * (x_max - x_min)) / 2
     top = _HEAD + (_SIDE - scale * (y_max - y_min)) / 2
     width, height = scale * (x_max - x_min), scale * (y_max - y_min)
 
+    def place_in(points: np.ndarray) -> np.ndarray:
+        placed = [0, height] + (points - [x_min, y_min]) * [scale, -scale]
+        return np.clip(placed, -width, 2 * width).round().astype(int)
+
     def dots(points: np.ndarray, color: str, cap: str) -> str:
-        shown = points[
-            (points[:, 0] > x_min) & (points[:, 0] < x_max)
-            & (points[:, 1] > y_min) & (points[:, 1] < y_max)
-        ]  # fmt: skip
-        at = np.round([0, height] + (shown - [x_min, y_min]) * [scale, -scale], 1)
-        path = "".join(f"M{x:g} {y:g}h0" for x, y in at)
-        return f'<path d="{path}" stroke="{color}" stroke-width="4" stroke-linecap="{cap}"/>'
+        path = "".join(f"M{x} {y}h0" for x, y in place_in(points))
+        return f'<path d="{path}" stroke="{color}" stroke-width="8" stroke-linecap="{cap}"/>'
+
+    def lines(points: np.ndarray, color: str, wide: float) -> str:
+        path = "".join(f"M{' '.join(f'{x},{y}' for x, y in place_in(line))}" for line in points)
+        return f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{wide}"/>'
 
     parts = []
     if track.density is not None:
         parts.append(
-            f'<image width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none" '
+            f'<image width="{width:.0f}" height="{height:.0f}" preserveAspectRatio="none" '
             f'href="{_picture(enclosed_shares(track.density[frame : frame + 1])[0])}"/>'
         )
+    if track.grid is not None:
+        parts.append(lines(track.grid[frame], QUIET, 1))
     by_label = track.color_by == "label"
     if track.target is not None:
         parts.append(dots(track.target, QUIET if by_label else COLORS["target"], "round"))
@@ -77,13 +83,21 @@ def _panel(track: Track, frame: int, place: int) -> str:
             parts.append(dots(moved[track.labels == name], LABEL_COLORS[k], cap))
     else:
         parts.append(dots(moved, COLORS["transformed"], "round"))
+    for name, (mean, cov) in (track.ellipses or {}).items():
+        at = min(frame, len(mean) - 1)
+        values, vectors = np.linalg.eigh(cov[at])
+        angle = np.linspace(0.0, 2.0 * np.pi, 49)
+        circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        curve = mean[at] + 3.0 * (circle * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+        parts.append(lines(curve[None], COLORS[name], 4))
     parts.append(
-        f'<path d="M0 0H{width:.1f}V{height:.1f}H0Z" fill="none" stroke="{COLORS["shared"]}"/>'
+        f'<path d="M0 0H{width:.0f}V{height:.0f}H0Z" fill="none" stroke="{COLORS["shared"]}"/>'
     )
     title = html.escape(f"{track.title}, step {track.steps[frame]:g}")
     return (
-        f'<text x="{left:.1f}" y="{top - 7:.1f}" fill="{COLORS["reference"]}">{title}</text>'
-        f'<g transform="translate({left:.1f} {top:.1f})">{"".join(parts)}</g>'
+        f'<text x="{left:.0f}" y="{top - 14:.0f}" fill="{COLORS["reference"]}">{title}</text>'
+        f'<svg x="{left:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}">'
+        f"{''.join(parts)}</svg>"
     )
 
 

@@ -170,10 +170,10 @@ class Track:
         source, target = source[rows], target[_spread(len(target), points)]
         to_plane = _plane if project is None else project
         density, grid = density and project is None, grid and project is None
+        start, goal = (np.asarray(to_plane(x), dtype=float) for x in (source, target))
         moved = [
             np.asarray(to_plane(flow.forward(source)[0]), dtype=float) for _, flow, _ in snapshots
         ]
-        start, goal = (np.asarray(to_plane(x), dtype=float) for x in (source, target))
         if extent is None:
             extent = extent_of(start, goal, moved[-1], margin=0.08)
         chosen = _evenly_moving(np.stack(moved), extent, frames)
