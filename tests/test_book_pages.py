@@ -116,6 +116,28 @@ def test_mathjax_comes_with_the_book(built):
     assert [script for script in scripts if script.startswith("http")] == []
 
 
+def test_both_backends_stand_in_the_page_and_the_switch_before_them(built):
+    html = (built / "_build/html/book/fixture/other.html").read_text(encoding="utf8")
+    found = [
+        html.index(part)
+        for part in (
+            '<fieldset class="lrmf-backends">',
+            "agree to 3 · 10<sup>−7</sup></a>",
+            'const KEY = "lrmf-backend"',
+            'id="backend-jax-1"',
+            '<p class="backend-name">JAX</p>',
+            "a result of JAX",
+            'id="backend-tfp-1"',
+            '<p class="backend-name">TensorFlow Probability</p>',
+            "a result of TFP",
+            'id="backend-agreement"',
+        )
+    ]
+    assert found == sorted(found)
+    plain = (built / "_build/html/book/fixture/chapter.html").read_text(encoding="utf8")
+    assert "lrmf-backends" not in plain
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -130,10 +152,21 @@ def test_mathjax_comes_with_the_book(built):
             id="colab",
         ),
         pytest.param(lambda html: html + " " * 1_000_000, "the budget is 1 MB", id="size"),
+        pytest.param(
+            lambda html: html.replace('class="lrmf-backends"', ""),
+            "there are 0 switches for 2 cells",
+            id="switch",
+        ),
+        pytest.param(
+            lambda html: html.replace('class="lrmf-agreement"', ""),
+            "nothing beside the switch",
+            id="agreement",
+        ),
     ],
 )
 def test_problem_of_a_page_is_found(altered, damage, message):
-    page = altered / "_build/html/book/fixture/chapter.html"
+    name = "other" if "switch" in message else "chapter"
+    page = altered / f"_build/html/book/fixture/{name}.html"
     page.write_text(damage(page.read_text(encoding="utf8")), encoding="utf8")
     (problem,) = problems(Book.read(altered), altered / "_build")
     assert message in problem
@@ -167,6 +200,12 @@ def test_missing_notebook_and_published_sources_are_found(altered):
             id="warning-in-a-cell",
         ),
         pytest.param("{eq}`eq-one`", "{eq}`eq-none`", "equation not found", id="broken-reference"),
+        pytest.param(
+            "assert 1 + 1 == 2",
+            ":tags: [backend-jax]\n\nassert 1 + 1 == 2",
+            "needs one cell with the tag backend-agreement",
+            id="backends-not-compared",
+        ),
     ],
 )
 def test_build_turns_red(altered, old, new, message):

@@ -11,6 +11,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 
+from book.machinery import backends
 from book.machinery.config import ROOT, Book, BookError, Page
 from book.machinery.labels import STATEMENTS, Labels
 
@@ -36,6 +37,7 @@ def problems(book: Book, output: Path) -> Iterator[str]:
             *_missing_alt(article),
             *_too_large(file, article),
             *_wrong_launch(book, page, soup),
+            *_wrong_switch(article),
         ):
             yield f"{page.name}: {problem}"
 
@@ -105,6 +107,16 @@ def _wrong_launch(book: Book, page: Page, soup: BeautifulSoup) -> Iterator[str]:
         yield f"the Colab button leads to {colab}, not to {book.colab(page)}"
     if not page.notebook.is_file():
         yield f"there is no {page.notebook.name} for the Colab button to open"
+
+
+def _wrong_switch(article: Tag) -> Iterator[str]:
+    """A page with cells for one backend has one switch, and says how far the backends differ."""
+    cells = article.select(", ".join(f".cell.tag_{tag}" for tag in backends.TAGS))
+    switches = article.select("fieldset.lrmf-backends")
+    if len(switches) != int(bool(cells)):
+        yield f"there are {len(switches)} switches for {len(cells)} cells for one backend"
+    if cells and not article.select(f".lrmf-agreement a[href='#{backends.AGREEMENT}']"):
+        yield "nothing beside the switch says how far the backends differ"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
