@@ -1,8 +1,10 @@
-"""What aligners share: checks of their data, and maps from NumPy to NumPy."""
+"""What aligners share: parameters, checks of their data, and maps from NumPy to NumPy."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from ..models import Flow
 from ..specs import Shape
 
-__all__ = ["FlowAligner", "check_pair", "check_points"]
+__all__ = ["Aligner", "FlowAligner", "check_features", "check_pair", "check_points"]
 
 
 def check_points(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64") -> np.ndarray:
@@ -80,10 +82,12 @@ def check_features(x: np.ndarray, argument: str, expected: Shape, like: str) -> 
         )
 
 
-class FlowAligner(BaseEstimator):
-    """An aligner whose map is a fitted flow ``transform_``: NumPy in, NumPy out."""
+class Aligner(ABC, BaseEstimator):
+    """An estimator that maps source points to the target's domain: NumPy in, NumPy out."""
 
-    transform_: Flow
+    #: The dtype that new points are checked against and mapped in.
+    dtype: Any = "float64"
+    _event_shape: Shape
 
     # scikit-learn reads and sets parameters as attributes of the same names, but `transform` is
     # a method here: its parameter lives in `transform_spec`.
@@ -91,7 +95,7 @@ class FlowAligner(BaseEstimator):
         """The constructor's arguments by name."""
         return {name: getattr(self, _attribute(name)) for name in self._get_param_names()}
 
-    def set_params(self, **params: Any) -> Any:
+    def set_params(self, **params: Any) -> Self:
         """Set constructor arguments by name."""
         known = self._get_param_names()
         for name, value in params.items():
@@ -102,24 +106,32 @@ class FlowAligner(BaseEstimator):
             setattr(self, _attribute(name), value)
         return self
 
+    def _store(self, parameters: Mapping[str, Any]) -> None:
+        """Keep the constructor's arguments, given as its ``locals()``."""
+        for name in self._get_param_names():
+            setattr(self, _attribute(name), parameters[name])
+
+    @abstractmethod
+    def fit(self, Xs: Any = None, ys: Any = None, Xt: Any = None, yt: Any = None) -> Self:
+        """Learn the map from source points ``Xs`` and target points ``Xt``, not from labels."""
+
+    @abstractmethod
     def transform(self, X: Any) -> np.ndarray:
         """Map source points to the target's domain, ``(n, *event_shape)``."""
-        return self._fitted_flow().forward(self._check_new(X, "X"))[0]
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Map target points to the source's domain, ``(n, *event_shape)``."""
-        return self._fitted_flow().inverse(self._check_new(X, "X"))[0]
+    @abstractmethod
+    def score(self, Xs: Any, Xt: Any) -> float:
+        """How well the map of source points fits target points: higher is better."""
 
-    def _fitted_flow(self) -> Flow:
-        if not hasattr(self, "transform_"):
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_event_shape"):
             raise NotFittedError(
                 f"this {type(self).__name__} is not fitted yet; call fit(Xs=source, Xt=target)"
             )
-        return self.transform_
 
     def _check_new(self, x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
-        dtype = self._fitted_flow().dtype
-        points = check_points(x, argument, minimum=minimum, dtype=dtype)
+        self._check_fitted()
+        points = check_points(x, argument, minimum=minimum, dtype=self.dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points
 
@@ -128,7 +140,20 @@ class FlowAligner(BaseEstimator):
         """The event shape of the data that the aligner was fitted to."""
         return self._event_shape
 
-    _event_shape: Shape
+
+class FlowAligner(Aligner):
+    """An aligner whose map is a fitted flow ``transform_``."""
+
+    transform_: Flow
+
+    def transform(self, X: Any) -> np.ndarray:
+        points = self._check_new(X, "X")
+        return self.transform_.forward(points)[0]
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Map target points to the source's domain, ``(n, *event_shape)``."""
+        points = self._check_new(X, "X")
+        return self.transform_.inverse(points)[0]
 
 
 def _attribute(parameter: str) -> str:

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from ..backends import get_backend
-from ..backends.base import check_dtype
+from ..backends.base import Backend, Role
 from ..certificate import Certificate
-from ..checkpoints import Checkpoint
-from ..checks import check_fraction, check_positive_int, check_positive_number, check_seed
-from ..fitting import FitConfig
+from ..checks import check_positive_int, check_positive_number
+from ..fitting import FitConfig, FitResult
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
-from ..specs import Gaussian, Histogram, RealNVP, Spec
-from . import persistence
-from .base import FlowAligner, check_pair
-from .stages import Stage, Stages
+from ..specs import Arrays, Gaussian, Histogram, RealNVP, Spec
+from .stages import Stage, density_stage
+from .trained import FITTED_MODELS, Job, TrainedAligner
 
 __all__ = ["LRMF"]
 
 
-class LRMF(FlowAligner):
+class LRMF(TrainedAligner):
     """Align a source A with a target B by a log-likelihood-ratio minimising flow T.
 
     Minimises the LRMF loss (paper, Definition 2.2 and Algorithm 1)
@@ -82,6 +76,30 @@ class LRMF(FlowAligner):
     (100, 2)
     """
 
+    _fitted: ClassVar[FITTED_MODELS] = {
+        "transform_": (Flow, "transform"),
+        "density_": (Density, "density"),
+        "private_source_": (Density, "density"),
+        "private_target_": (Density, "density"),
+        "refitted_source_": (Density, "density"),
+        "refitted_target_": (Density, "density"),
+    }
+    _facts = (*TrainedAligner._facts, "constant_")
+    _indifferent = (*TrainedAligner._indifferent, "tolerance")
+
+    density: Any
+    private_steps: int | None
+    refit_steps: int
+    refit_learning_rate: float | None
+    tolerance: float
+
+    density_: Density
+    private_source_: Density
+    private_target_: Density
+    refitted_source_: Density
+    refitted_target_: Density
+    constant_: float
+
     def __init__(
         self,
         *,
@@ -105,135 +123,86 @@ class LRMF(FlowAligner):
         dtype: Literal["float32", "float64"] = "float32",
         progress: bool = True,
     ) -> None:
-        self.transform_spec = transform  # `transform` is a method
-        self.density = density
-        self.backend = backend
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.seed = seed
-        self.schedule = schedule
-        self.gradient_clip = gradient_clip
-        self.private_steps = private_steps
-        self.refit_steps = refit_steps
-        self.refit_learning_rate = refit_learning_rate
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.snapshot_every = snapshot_every
-        self.checkpoint_every = checkpoint_every
-        self.tolerance = tolerance
-        self.dtype = dtype
-        self.progress = progress
+        self._store(locals())
 
-    def fit(
+    def _initial(
         self,
-        Xs: Any = None,
-        ys: Any = None,
-        Xt: Any = None,
-        yt: Any = None,
-        *,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> LRMF:
-        """Learn the flow from source and target points.
-
-        Args:
-            Xs: source points ``(n_s, *event_shape)``.
-            ys: accepted as in POT, never used.
-            Xt: target points ``(n_t, *event_shape)``.
-            yt: accepted as in POT, never used.
-            checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
-                never been interrupted.
-
-        ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so does a loss that
-        diverges. ``status_`` says so.
-
-        Raises:
-            ValueError, TypeError: bad data or parameters, before anything is compiled.
-        """
-        began = time.perf_counter()
-        configs = self._configs()
-        source, target = check_pair(Xs, Xt, dtype=self.dtype)
-        backend = get_backend(self.backend)
+        backend: Backend,
+        source: np.ndarray,
+        target: np.ndarray,
+        seeds: list[np.random.SeedSequence],
+    ) -> dict[str, tuple[Role, Arrays]]:
         event_shape = source.shape[1:]
-        seeds = np.random.SeedSequence(self.seed).spawn(8)
-        flow_role, flow_arrays = backend.init(
-            Flow, self.transform_spec, event_shape, np.random.default_rng(seeds[0])
-        )
-        density_role, density_arrays = backend.init(
-            Density, self.density, event_shape, np.random.default_rng(seeds[1])
-        )
+        specs = {"transform": (Flow, self.transform_spec), "density": (Density, self.density)}
+        initial = {
+            name: backend.init(kind, spec, event_shape, np.random.default_rng(seed))
+            for (name, (kind, spec)), seed in zip(specs.items(), seeds[:2], strict=True)
+        }
         self._check_support(source, "Xs")
         self._check_support(target, "Xt")
-        data, held_out = self._split(source, target, np.random.default_rng(seeds[2]))
-        file = None
-        if checkpoint is not None:
-            file = Checkpoint(
-                checkpoint,
-                fingerprint=self._fingerprint(source, target, flow_arrays, density_arrays),
-                every=self.checkpoint_every,
-            )
-        stages = Stages(
-            backend, density_role, checkpoint=file, dtype=self.dtype, progress=self.progress
-        )
+        return initial
+
+    def _learn(self, job: Job) -> FitResult:
+        backend, role = get_backend(self.backend), job.roles["density"]
+
+        def fit_densities(
+            kind: str, arrays: Arrays, data: Mapping[str, np.ndarray], config: FitConfig, first: int
+        ) -> list[Stage]:
+            return [
+                density_stage(f"{kind} {side}", role, arrays, x, config, seed)
+                for (side, x), seed in zip(data.items(), job.seeds[first : first + 2], strict=True)
+            ]
 
         # All densities start from the same arrays, so that the bound does not compare starts.
-        initial = {"density": density_arrays}
-        with stages:
-            result, *private = stages.run(
-                Stage(
-                    "flow",
-                    likelihood_ratio,
-                    (flow_role, density_role),
-                    {"transform": flow_arrays, **initial},
-                    data,
-                    configs["flow"],
-                    seeds[5],
-                    held_out,
-                ),
-                *(
-                    stages.density(f"private {side}", initial, x, configs["private"], seed)
-                    for (side, x), seed in zip(data.items(), seeds[3:5], strict=True)
-                ),
+        private_config, refit_config = self._density_configs()
+        result, *private = job.stages.run(
+            Stage(
+                "flow",
+                likelihood_ratio,
+                tuple(job.roles.values()),
+                job.arrays,
+                job.data,
+                self._config(),
+                job.seeds[2],
+                job.held_out,
+            ),
+            *fit_densities("private", job.arrays["density"], job.data, private_config, 0),
+        )
+        self.transform_, self.density_ = self._snapshot(backend, job.roles, result.arrays)
+        moved = self.transform_.forward(job.data["source"])[0]
+        refitted = job.stages.run(
+            *fit_densities(
+                "refit",
+                result.arrays["density"],
+                {"source": moved, "target": job.data["target"]},
+                refit_config,
+                3,
             )
-
-            self._event_shape = event_shape
-            self.transform_ = backend.model(flow_role, result.arrays["transform"], self.dtype)
-            self.density_ = backend.model(density_role, result.arrays["density"], self.dtype)
-            shared = {"density": result.arrays["density"]}
-            moved = {"source": self.transform_.forward(data["source"])[0], "target": data["target"]}
-            refitted = stages.run(
-                *(
-                    stages.density(f"refit {side}", shared, x, configs["refit"], seed)
-                    for (side, x), seed in zip(moved.items(), seeds[6:8], strict=True)
-                )
-            )
+        )
         for kind, results in (("private", private), ("refitted", refitted)):
             for side, fitted in zip(("source", "target"), results, strict=True):
-                model = backend.model(density_role, fitted.arrays["density"], self.dtype)
+                model = backend.model(role, fitted.arrays["density"], self.dtype)
                 setattr(self, f"{kind}_{side}_", model)
-        self.complete_ = stages.failure is None
         self.constant_ = float(
-            np.mean(self.private_source_.log_prob(data["source"]))
-            + np.mean(self.private_target_.log_prob(data["target"]))
+            np.mean(self.private_source_.log_prob(job.data["source"]))
+            + np.mean(self.private_target_.log_prob(job.data["target"]))
         )
-        self.history_ = dict(result.history)
-        for name in ("loss", "validation_loss"):
-            if name in self.history_:
-                self.history_[name] = self.history_[name] + self.constant_
-        self.snapshots_ = [
-            (
-                step,
-                backend.model(flow_role, arrays["transform"], self.dtype),
-                backend.model(density_role, arrays["density"], self.dtype),
-            )
-            for step, arrays in result.snapshots
-        ]
-        name, failed = stages.failure or ("flow", result)
-        self.outcome_ = failed.outcome
-        self.status_ = failed.status if name == "flow" else f"{name}: {failed.status}"
-        self.n_steps_ = result.steps
-        self.seconds_ = time.perf_counter() - began
-        return self
+        return result
+
+    def _snapshot(
+        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
+    ) -> tuple[Flow, Density]:
+        flow, density = (
+            backend.model(roles[name], arrays[name], self.dtype)
+            for name in ("transform", "density")
+        )
+        return flow, density
+
+    def _history(self, result: FitResult) -> dict[str, np.ndarray]:
+        return {
+            name: values + self.constant_ if name.endswith("loss") else values
+            for name, values in result.history.items()
+        }
 
     def certificate(self, Xs: Any, Xt: Any) -> Certificate:
         """Held-out evidence whether T(A) and B are indistinguishable to the family M.
@@ -270,103 +239,29 @@ class LRMF(FlowAligner):
         """Minus the held-out LRMF loss with its constant, in nats: higher is better."""
         return -self.certificate(Xs, Xt).bound
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted aligner to a file of named arrays and JSON; snapshots are left out."""
-        self._fitted_flow()
-        persistence.save(self, path)
-
-    @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        backend: Literal["jax", "tfp"] | None = None,
-        transform: Any = None,
-        density: Any = None,
-    ) -> LRMF:
-        """Read a file that `save` wrote, into either backend.
-
-        Args:
-            path: the file.
-            backend: ``"jax"`` or ``"tfp"``; by default the one that it was fitted with.
-            transform: where the flow was an object of a backend's library, one of the same kind.
-            density: likewise.
-        """
-        return persistence.load(cls, path, backend=backend, transform=transform, density=density)
-
-    def _configs(self) -> dict[str, FitConfig]:
-        """Check the parameters, and give the settings of each stage."""
-        check_dtype(self.dtype)
-        check_seed(self.seed)
-        check_fraction("validation_fraction", self.validation_fraction)
-        if self.patience is not None and not self.validation_fraction:
-            raise ValueError("patience needs held-out data: set validation_fraction, such as 0.1")
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
         check_positive_number("tolerance", self.tolerance)
-        common = {
-            name: getattr(self, name)
-            for name in ("batch_size", "learning_rate", "schedule", "gradient_clip")
-        }
-        flow = FitConfig(
-            steps=self.steps,
-            snapshot_every=self.snapshot_every,
-            patience=self.patience,
-            **common,
-        )
-        private = self.steps if self.private_steps is None else self.private_steps
-        refit_learning_rate = self.refit_learning_rate
-        if refit_learning_rate is None:
-            share = 1.0 if isinstance(self.density, (Gaussian, Histogram)) else 0.1
-            refit_learning_rate = share * self.learning_rate
-        check_positive_number("refit_learning_rate", refit_learning_rate)
-        check_positive_int("private_steps", private)
+        if self.refit_learning_rate is not None:
+            check_positive_number("refit_learning_rate", self.refit_learning_rate)
+        if self.private_steps is not None:
+            check_positive_int("private_steps", self.private_steps)
         check_positive_int("refit_steps", self.refit_steps)
-        check_positive_int("checkpoint_every", self.checkpoint_every)
-        return {
-            "flow": flow,
-            "private": FitConfig(steps=private, **common),
-            "refit": FitConfig(
-                steps=self.refit_steps, **common | {"learning_rate": refit_learning_rate}
-            ),
-        }
+
+    def _density_configs(self) -> tuple[FitConfig, FitConfig]:
+        """The settings of the private fits and of the refits."""
+        private = self.steps if self.private_steps is None else self.private_steps
+        rate = self.refit_learning_rate
+        if rate is None:
+            share = 1.0 if isinstance(self.density, (Gaussian, Histogram)) else 0.1
+            rate = share * self.learning_rate
+        common: dict[str, Any] = {"snapshot_every": None, "patience": None}
+        return (
+            self._config(steps=private, **common),
+            self._config(steps=self.refit_steps, learning_rate=rate, **common),
+        )
 
     def _check_support(self, x: np.ndarray, argument: str) -> None:
         """Refuse points where every density of the family M is zero."""
         if isinstance(self.density, Spec):
             self.density.check_points(x, argument)
-
-    def _split(
-        self, source: np.ndarray, target: np.ndarray, rng: np.random.Generator
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        """Training data and, where asked for, validation data."""
-        data = {"source": source, "target": target}
-        if not self.validation_fraction:
-            return data, None
-        held_out = {}
-        for side, x in data.items():
-            count = max(1, round(self.validation_fraction * len(x)))
-            if len(x) - count < 2:
-                raise ValueError(
-                    f"validation_fraction={self.validation_fraction} leaves "
-                    f"{len(x) - count} of {len(x)} {side} points to learn from; lower it"
-                )
-            rows = rng.permutation(len(x))
-            held_out[side], data[side] = x[rows[:count]], x[rows[count:]]
-        return data, held_out
-
-    def _fingerprint(
-        self, source: np.ndarray, target: np.ndarray, *initial: Mapping[str, np.ndarray]
-    ) -> str:
-        """Identifies what decides a fit's outcome: parameters, data and initial arrays.
-
-        The initial arrays follow from seed and specs, but not those of a library's own objects.
-        """
-        described = {
-            name: repr(value)
-            for name, value in self.get_params().items()
-            if name not in ("progress", "checkpoint_every", "tolerance")
-        }
-        digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-        for x in (source, target, *(x for arrays in initial for x in arrays.values())):
-            digest.update(repr(x.shape).encode())
-            digest.update(np.ascontiguousarray(x).tobytes())
-        return digest.hexdigest()

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .. import storage
 from ..backends import get_backend
 from ..backends.base import Role
-from ..models import Density, Flow
 from ..specs import Spec, spec_from_json, spec_to_json
 
 if TYPE_CHECKING:
-    from .likelihood_ratio import LRMF
+    from .trained import TrainedAligner
 
 __all__ = ["load", "save"]
+
+Aligner = TypeVar("Aligner", bound="TrainedAligner")
 
 _VERSION = 1
 _PARTS = ("event_shape", "parameters", "facts")
 
-_MODELS: dict[str, type[Flow] | type[Density]] = {
-    "transform_": Flow,
-    "density_": Density,
-    "private_source_": Density,
-    "private_target_": Density,
-    "refitted_source_": Density,
-    "refitted_target_": Density,
-}
-_FACTS = ("complete_", "constant_", "status_", "outcome_", "n_steps_", "seconds_")
 
-
-def save(aligner: LRMF, path: str | os.PathLike[str]) -> None:
+def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
     """Write a fitted aligner."""
     arrays = {
         f"{model}/{name}": value
-        for model in _MODELS
+        for model in aligner._fitted
         for name, value in getattr(aligner, model).arrays.items()
     }
     arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
@@ -46,20 +37,25 @@ def save(aligner: LRMF, path: str | os.PathLike[str]) -> None:
         "version": _VERSION,
         "event_shape": list(aligner.event_shape_),
         "parameters": {k: _to_json(v) for k, v in aligner.get_params().items()},
-        "facts": {name: getattr(aligner, name) for name in _FACTS},
+        "facts": {name: getattr(aligner, name) for name in aligner._facts},
     }
     storage.write(path, arrays, document)
 
 
 def load(
-    cls: type[LRMF],
+    cls: type[Aligner],
     path: str | os.PathLike[str],
     *,
     backend: str | None,
-    transform: Any,
-    density: Any,
-) -> LRMF:
+    models: Mapping[str, Any],
+) -> Aligner:
     """Read a fitted aligner into a backend."""
+    known = list(dict.fromkeys(parameter for _, parameter in cls._fitted.values()))
+    for name in models:
+        if name not in known:
+            raise TypeError(
+                f"{cls.__name__}.load takes the models {', '.join(known)}, got {name!r}"
+            )
     arrays, document = storage.read(path, cls.__name__)
     version = document.get("version")
     if version != _VERSION:
@@ -71,7 +67,7 @@ def load(
     if missing:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; save the model again")
     stored = document["parameters"]
-    given = {"transform": transform, "density": density, "backend": backend}
+    given = {**models, "backend": backend}
     parameters = {
         name: _from_json(name, stored[name], path) if given.get(name) is None else given[name]
         for name in stored
@@ -81,9 +77,9 @@ def load(
     aligner._event_shape = tuple(document["event_shape"])
     # Only names and shapes of the initial arrays are used here.
     rng = np.random.default_rng(0)
-    for attribute, kind in _MODELS.items():
-        spec = aligner.transform_spec if kind is Flow else aligner.density
-        role, expected = engine.init(kind, spec, aligner.event_shape_, rng)
+    specs = aligner.get_params()
+    for attribute, (kind, parameter) in cls._fitted.items():
+        role, expected = engine.init(kind, specs[parameter], aligner.event_shape_, rng)
         found = _below(arrays, f"{attribute}/")
         _check_names(role, expected, found, path)
         setattr(aligner, attribute, engine.model(role, found, aligner.dtype))
@@ -91,6 +87,7 @@ def load(
         setattr(aligner, name, value)
     aligner.history_ = _below(arrays, "history_/")
     aligner.snapshots_ = []
+    aligner._loaded(engine)
     return aligner
 
 

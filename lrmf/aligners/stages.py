@@ -17,7 +17,7 @@ from ..fitting import FitConfig, FitResult, fit
 from ..objectives import likelihood
 from ..specs import Arrays
 
-__all__ = ["Stage", "Stages"]
+__all__ = ["Stage", "Stages", "density_stage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +48,11 @@ class Stages:
     def __init__(
         self,
         backend: Backend,
-        density_role: Role,
         *,
         checkpoint: Checkpoint | None,
         dtype: str,
         progress: bool,
     ) -> None:
-        self._density_role = density_role
         self._backend = backend
         self._stop = threading.Event()
         self._options: dict[str, Any] = {
@@ -82,17 +80,6 @@ class Stages:
     def _interrupted(self, *_: object) -> None:
         self._stop.set()
         self.__exit__()
-
-    def density(
-        self,
-        name: str,
-        initial: dict[str, Arrays],
-        x: np.ndarray,
-        config: FitConfig,
-        seed: np.random.SeedSequence,
-    ) -> Stage:
-        """The stage that fits a density by maximum likelihood."""
-        return Stage(name, likelihood, (self._density_role,), initial, {"data": x}, config, seed)
 
     def run(self, *stages: Stage) -> list[FitResult]:
         """Run stages that do not depend on each other."""
@@ -130,6 +117,18 @@ class Stages:
             # `run` may be waiting for another stage, which would go on to its end.
             self._stop.set()
             raise
+
+
+def density_stage(
+    name: str,
+    role: Role,
+    initial: Arrays,
+    x: np.ndarray,
+    config: FitConfig,
+    seed: np.random.SeedSequence,
+) -> Stage:
+    """The stage that fits a density, in the role "density", by maximum likelihood."""
+    return Stage(name, likelihood, (role,), {"density": initial}, {"data": x}, config, seed)
 
 
 def _not_run(stage: Stage) -> FitResult:

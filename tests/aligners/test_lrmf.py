@@ -385,16 +385,17 @@ def test_both_backends_give_the_same_model(small):
 
 def test_default_refit_learning_rate(small):
     for density, share in ((lrmf.Gaussian(), 1.0), (lrmf.RealNVP(hidden=(8,)), 0.1)):
-        configs = small(density=density, learning_rate=0.02)._configs()
-        assert configs["refit"].learning_rate == pytest.approx(0.02 * share)
-    configs = small(refit_learning_rate=0.3)._configs()
-    assert configs["refit"].learning_rate == 0.3
-    assert configs["flow"].learning_rate == configs["private"].learning_rate == 0.02
+        _, refit = small(density=density, learning_rate=0.02)._density_configs()
+        assert refit.learning_rate == pytest.approx(0.02 * share)
+    private, refit = small(refit_learning_rate=0.3)._density_configs()
+    assert refit.learning_rate == 0.3
+    assert private.learning_rate == 0.02
 
 
 def test_private_steps_default_to_steps(small):
-    assert small(private_steps=None, steps=77)._configs()["private"].steps == 77
-    assert small(private_steps=5, steps=77)._configs()["private"].steps == 5
+    for private_steps, expected in ((None, 77), (5, 5)):
+        private, _ = small(private_steps=private_steps, steps=77)._density_configs()
+        assert private.steps == expected
 
 
 @pytest.mark.parametrize("progress", [True, False])
