@@ -23,12 +23,15 @@ class Case:
         unaligned: changes to them under which it can't align, for a score to compare with.
         round_trip: the largest error of ``inverse_transform(transform(x))``, in units of the
             data; None where the aligner has no inverse, or none that undoes its map.
+        refused: values of its own parameters that `fit` refuses, and how the message goes on
+            after the parameter's name; `REFUSED` has those of parameters that many share.
     """
 
     kind: type[Aligner]
     settings: Mapping[str, Any] = field(default_factory=dict)
     unaligned: Mapping[str, Any] = field(default_factory=lambda: {"steps": 1})
     round_trip: float | None = 1e-3
+    refused: Mapping[str, tuple[tuple[Any, ...], str]] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, Any]:
         return self.kind(**self.settings).get_params()
@@ -49,6 +52,27 @@ class Bound:
         backend = {} if self.backend is None else {"backend": self.backend}
         return self.case.kind(**{**self.case.settings, **backend, **changes})
 
+
+COUNT = ((0, -5, 2.5, "100", True, float("nan")), "must be a positive integer, got ")
+POSITIVE = (
+    (0, 0.0, -1e-3, float("nan"), float("inf"), "0.1", True, [0.1]),
+    "must be a positive number, got ",
+)
+REFUSED = {
+    **dict.fromkeys(
+        ("steps", "batch_size", "private_steps", "refit_steps", "checkpoint_every"), COUNT
+    ),
+    "snapshot_every": COUNT,
+    **dict.fromkeys(("learning_rate", "refit_learning_rate", "tolerance"), POSITIVE),
+    "gradient_clip": ((0.0, -1.0, float("nan"), "10", None), "must be a positive number, got "),
+    "validation_fraction": (
+        (-0.1, 1.0, 1.5, float("nan"), "0.1", None, True),
+        r"must lie in \[0, 1\), got ",
+    ),
+    "seed": ((-1, 0.5, "0", None, True), "must be a non-negative integer, got "),
+    "schedule": (("linear", None), "must be 'cosine' or 'constant', got "),
+    "dtype": (("float16", np.float32, None, "double"), r"must be one of \('float32', 'float64'\)"),
+}
 
 #: Small flows and few steps. A line takes what its aligner has of them.
 TRAINED = {

@@ -1,4 +1,7 @@
-"""LRMF keeps scikit-learn's habits, although its `transform` is a parameter and a method."""
+"""LRMF keeps scikit-learn's habits, although its `transform` is a parameter and a method.
+
+What holds of every aligner is tested in test_every_aligner.py.
+"""
 
 import copy
 import inspect
@@ -115,27 +118,6 @@ class TestFit:
         assert "Not fitted" not in model._repr_html_()
         assert not hasattr(clone(model), "transform_")
 
-    def test_labels_are_accepted_and_never_used(self, small, backend):
-        plain = self.fit(small(backend=backend))
-        labels = np.arange(60) % 3
-        labelled = small(backend=backend).fit(
-            self.pair.source, labels, self.pair.target, np.full(60, "nonsense")
-        )
-        assert_same_fit(plain, labelled)
-
-    def test_refused_data_leave_an_earlier_fit_alone(self, small):
-        model = self.fit(small())
-        before = model.transform(self.pair.source)
-        with pytest.raises(ValueError, match="expected Xt with 2 features like Xs, got 3"):
-            model.fit(Xs=self.pair.source, Xt=np.zeros((5, 3)))
-        np.testing.assert_array_equal(model.transform(self.pair.source), before)
-
-    def test_fitting_again_starts_anew(self, small):
-        model = self.fit(small())
-        once = model.transform(self.pair.source)
-        self.fit(model)
-        np.testing.assert_array_equal(model.transform(self.pair.source), once)
-
     def test_same_seed_same_fit(self, small, backend):
         assert_same_fit(*(self.fit(small(backend=backend, seed=3)) for _ in range(2)))
 
@@ -154,30 +136,6 @@ class TestFit:
         assert not np.array_equal(
             first.history_["loss"] - first.constant_, second.history_["loss"] - second.constant_
         )
-
-    @pytest.mark.parametrize("kind", [list, np.float32, np.int64, "pandas", "fortran", "read-only"])
-    def test_whatever_holds_numbers_is_data(self, small, kind):
-        source, target = np.round(10 * self.pair.source), np.round(10 * self.pair.target)
-        model, other = (small(density=lrmf.Gaussian(), steps=100) for _ in range(2))
-        model.fit(Xs=source, Xt=target)
-        if kind == "pandas":
-            frame = pytest.importorskip("pandas").DataFrame
-            given = (frame(source, columns=["a", "b"]), frame(target.astype(int)))
-        elif kind == "fortran":
-            given = (np.asfortranarray(source), target[::-1][::-1])
-        elif kind == "read-only":
-            given = (source.copy(), target.copy())
-            for array in given:
-                array.flags.writeable = False
-        elif kind is list:
-            given = (source.tolist(), target.tolist())
-        else:
-            given = (source.astype(kind), target.astype(kind))
-        other.fit(Xs=given[0], Xt=given[1])
-        assert_same_fit(model, other)
-        transformed = other.transform(given[0])
-        assert type(transformed) is np.ndarray
-        np.testing.assert_array_equal(transformed, model.transform(source))
 
 
 def assert_same_fit(first, second):

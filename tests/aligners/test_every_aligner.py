@@ -203,15 +203,18 @@ class TestNotFitted:
     def model(self, request):
         return request.param.make()
 
-    @pytest.mark.parametrize("method", ["transform", "inverse_transform", "score", "save"])
+    @pytest.mark.parametrize(
+        "method", ["transform", "inverse_transform", "score", "certificate", "save"]
+    )
     def test_every_use_is_refused(self, model, method, tmp_path, monkeypatch):
         if not hasattr(model, method):
             pytest.skip(f"has no {method}")
         monkeypatch.chdir(tmp_path)
-        arguments = {"score": (GOOD, GOOD), "save": ("never.lrmf",)}.get(method, (GOOD,))
+        pair = (GOOD, GOOD)
+        arguments = {"score": pair, "certificate": pair, "save": ("never.lrmf",)}
         name = type(model).__name__
         with pytest.raises(NotFittedError, match=rf"^this {name} is not fitted yet; call fit\(Xs="):
-            getattr(model, method)(*arguments)
+            getattr(model, method)(*arguments.get(method, (GOOD,)))
         assert list(tmp_path.iterdir()) == []
 
 
