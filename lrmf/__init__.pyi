@@ -32,6 +32,7 @@ from . import (
     widgets as widgets,
 )
 from .aligners import LRMF as LRMF
+from .aligners import MMDFlow as MMDFlow
 from .aligners import lrd as lrd
 from .backends import get_backend as get_backend
 from .certificate import Certificate as Certificate

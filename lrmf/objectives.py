@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from .models import Density, Flow
 
-__all__ = ["alignment_loss", "likelihood_ratio", "lrmf_loss", "negative_log_likelihood"]
+__all__ = [
+    "MeanDiscrepancy",
+    "alignment_loss",
+    "likelihood_ratio",
+    "lrmf_loss",
+    "negative_log_likelihood",
+]
 
 
 def negative_log_likelihood(density: Density, x: Any) -> Any:
@@ -100,3 +107,60 @@ def likelihood_ratio(models: dict[str, Any], batch: dict[str, Any]) -> Any:
 def likelihood(models: dict[str, Any], batch: dict[str, Any]) -> Any:
     """`negative_log_likelihood` in the form that `lrmf.fitting.fit` takes."""
     return negative_log_likelihood(models["density"], batch["data"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanDiscrepancy:
+    """Squared maximum mean discrepancy of T(a) and b, the unbiased estimate from two batches.
+
+    mean_{i≠j} k(T(a_i), T(a_j)) + mean_{i≠j} k(b_i, b_j) - 2 mean_{i,j} k(T(a_i), b_j)
+
+    with the kernels of `lrmf.distances.mmd2`; of several bandwidths h the mean kernel,
+    k(x, y) = mean_h exp(-|x - y|² / 2h²). It takes two points a side.
+
+    Args:
+        kernel: ``"gaussian"`` or ``"triangular_gap"``, with which this is half the energy
+            distance.
+        bandwidths: h, in units of the data, for the Gaussian kernel.
+    """
+
+    kernel: Literal["gaussian", "triangular_gap"]
+    bandwidths: tuple[float, ...] = ()
+
+    def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
+        flow = models["transform"]
+        x, y = flow.forward(batch["source"])[0], batch["target"]
+        numpy = flow.backend.namespace(x, y)
+
+        def within(x: Any) -> Any:
+            n = x.shape[0]
+            diagonal = 1.0 if self.kernel == "gaussian" else 0.0
+            return (numpy.sum(self._matrix(numpy, x, x)) - n * diagonal) / (n * (n - 1))
+
+        return within(x) + within(y) - 2.0 * numpy.mean(self._matrix(numpy, x, y))
+
+    def _matrix(self, numpy: Any, x: Any, y: Any) -> Any:
+        squares = squared_distances(numpy, x, y)
+        if self.kernel == "triangular_gap":
+            # The terms |x| and |y| of the kernel drop out of the discrepancy.
+            return -0.5 * safe_sqrt(numpy, squares)
+        matrices = [numpy.exp(-0.5 / h**2 * squares) for h in self.bandwidths]
+        return sum(matrices[1:], matrices[0]) / len(matrices)
+
+
+def squared_distances(numpy: Any, x: Any, y: Any) -> Any:
+    """|x_i - y_j|², shape ``(n, m)``, by the functions of a `Backend.namespace`.
+
+    From differences: products would be faster where points have many features, and lose the
+    digits of small distances.
+    """
+    x, y = (numpy.reshape(points, (points.shape[0], -1)) for points in (x, y))
+    return numpy.sum((x[:, None] - y[None]) ** 2, axis=-1)
+
+
+def safe_sqrt(numpy: Any, x: Any) -> Any:
+    """√x, with gradient 0 instead of ∞ where x is 0, as for a point and itself."""
+    positive = x > 0
+    return numpy.where(
+        positive, numpy.sqrt(numpy.where(positive, x, numpy.ones_like(x))), numpy.zeros_like(x)
+    )

@@ -110,10 +110,14 @@ def _to_json(value: Any) -> Any:
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_to_json(entry) for entry in value]
     return {"foreign": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
 def _from_json(name: str, value: Any, path: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(name, entry, path) for entry in value)
     if not isinstance(value, dict):
         return value
     if "spec" in value:

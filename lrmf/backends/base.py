@@ -141,6 +141,14 @@ class Backend(ABC):
         """NumPy to backend."""
 
     @abstractmethod
+    def namespace(self, *arrays: Any) -> Any:
+        """The module whose functions, named as NumPy's, compute with these arrays.
+
+        NumPy itself where all of them are NumPy arrays. Constants take a dtype with them: functions
+        (not operators) of TensorFlow promote float32 arrays beside Python numbers to float64.
+        """
+
+    @abstractmethod
     def mean(self, x: Any) -> Any:
         """The mean over all entries; NumPy in, NumPy out."""
 

@@ -53,6 +53,9 @@ class JaxBackend(Backend):
     def asarray(self, x: Any, dtype: str) -> Any:
         return jnp.asarray(x, dtype)
 
+    def namespace(self, *arrays: Any) -> Any:
+        return np if all(isinstance(x, np.ndarray) for x in arrays) else jnp
+
     def mean(self, x: Any) -> Any:
         return np.mean(x) if isinstance(x, np.ndarray) else jnp.mean(x)
 

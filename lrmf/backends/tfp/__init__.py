@@ -50,6 +50,9 @@ class TFPBackend(Backend):
     def asarray(self, x: Any, dtype: str) -> Any:
         return tf.convert_to_tensor(np.asarray(x), dtype=dtype)
 
+    def namespace(self, *arrays: Any) -> Any:
+        return np if all(isinstance(x, np.ndarray) for x in arrays) else tf.experimental.numpy
+
     def mean(self, x: Any) -> Any:
         return np.mean(x) if isinstance(x, np.ndarray) else tf.reduce_mean(x)
 
