@@ -123,13 +123,15 @@ def test_nothing_of_myst_is_left(chapter):
 
 def test_code_cells(small_book):
     code = [cell for cell in cells_of(small_book) if cell["cell_type"] == "code"]
-    install, plain, figure, stub, solution = code
+    install, plain, figure, stub, solution, player = code
     assert "LRMF_INSTALL_SOURCE" in "".join(install["source"])
     assert "".join(plain["source"]) == "import matplotlib.pyplot as plt"
     assert figure["metadata"]["tags"] == ["hide-input"]
     assert "".join(figure["source"]).startswith("# @title Code of the figure\n")
     assert "".join(stub["source"]) == "# your turn"
     assert solution["metadata"] == {"cellView": "form", "jupyter": {"source_hidden": True}}
+    # Its text is an argument of the player, not of the cell.
+    assert "alt=" in "".join(player["source"])
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 
 

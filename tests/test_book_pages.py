@@ -18,6 +18,7 @@ from book.machinery.config import ROOT, Book
 from book.machinery.labels import Labels
 from book.machinery.notebooks import write_notebooks
 from book.machinery.pages import execution_seconds, problems, sphinx_numbers
+from lrmf.player.page import SCRIPTS, STYLE
 
 pytestmark = pytest.mark.slow
 FIXTURE = Path(__file__).parent / "book_fixture"
@@ -114,6 +115,20 @@ def test_mathjax_comes_with_the_book(built):
     scripts = re.findall(r'<script[^>]* src="([^"]+)"', html)
     assert any("mathjax/" in script for script in scripts)
     assert [script for script in scripts if script.startswith("http")] == []
+
+
+def test_a_page_with_a_player_loads_its_scripts_once(built):
+    pages = built / "_build/html/book/fixture"
+    html = (pages / "chapter.html").read_text(encoding="utf8")
+    plain = (pages / "other.html").read_text(encoding="utf8")
+    player = html[html.index('<figure class="align-default" id="fig-moving">') :]
+    assert 'aria-label="A point moves to the right."' in player
+    assert "Fig. 2.3" in player[: player.index("</figcaption>")]
+    for name in (STYLE, *SCRIPTS):
+        assert html.count(f"_static/{name}?") == 1
+        assert (built / "_build/html/_static" / name).is_file()
+        assert name not in plain
+    assert "DecompressionStream" not in html
 
 
 def test_both_backends_stand_in_the_page_and_the_switch_before_them(built):
