@@ -11,9 +11,9 @@ import shutil
 import time
 from contextlib import contextmanager
 
+import browsing
 import numpy as np
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -22,36 +22,13 @@ from selenium.webdriver.support.ui import WebDriverWait
 from lrmf.player import Player, Track
 from lrmf.player.page import SCRIPTS, STATIC, STYLE
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-# Without these it looks for updates, in vain where there is no network.
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--window-size=1000,900",
-)  # fmt: skip
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-
-
-def programs():
-    """Paths of the browser and of its driver."""
-    browser = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("there is no Chromium with its driver here, so the player is not tested in one")
-    return browser, driver
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    browser, driver = programs()
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield running
-    running.quit()
+    with browsing.chromium() as running:
+        yield running
 
 
 @pytest.fixture
@@ -512,4 +489,4 @@ def test_without_scripts_there_is_a_picture(reader, player):
 def test_without_a_browser_the_skip_can_be_seen(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(pytest.skip.Exception, match="no Chromium with its driver here"):
-        programs()
+        browsing.programs()
