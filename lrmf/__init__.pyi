@@ -43,6 +43,9 @@ from .specs import (
     Affine as Affine,
 )
 from .specs import (
+    FFJORD as FFJORD,
+)
+from .specs import (
     Gaussian as Gaussian,
 )
 from .specs import (

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from .backends.base import Backend, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
 from .checks import check_positive_int, check_positive_number
-from .specs import Arrays
+from .specs import Arrays, Spec
 
 __all__ = ["FitConfig", "FitResult", "fit"]
 
@@ -177,7 +177,7 @@ def fit(
                 # A bad first loss blames the arrays that the chunk before ended with.
                 run.back(before if fault == 0 else mark)
                 state.outcome = "diverged"
-                status = _divergence(config, state.step, start + fault, losses[fault])
+                status = _divergence(config, state.step, start + fault, losses[fault], roles)
                 break
             state.step = end
             state.losses.extend(losses.tolist())
@@ -342,7 +342,9 @@ def _finite(arrays: Mapping[str, Arrays]) -> bool:
     return all(np.isfinite(x).all() for named in arrays.values() for x in named.values())
 
 
-def _divergence(config: FitConfig, kept: int, step: int, value: float) -> str:
+def _divergence(
+    config: FitConfig, kept: int, step: int, value: float, roles: tuple[Role, ...]
+) -> str:
     what = "exploded" if np.isfinite(value) else "became non-finite"
     cause = (
         "The first step was already bad: check the scale of the data (standardise them)"
@@ -350,9 +352,12 @@ def _divergence(config: FitConfig, kept: int, step: int, value: float) -> str:
         else f"Lower learning_rate (now {config.learning_rate:g}) or gradient_clip "
         f"(now {config.gradient_clip:g}), or standardise the data"
     )
+    # An explosion has a value, which no solver that gave up would have given.
+    specs = [] if np.isfinite(value) else [r.spec for r in roles if isinstance(r.spec, Spec)]
+    advice = "".join(f" {text}." for text in dict.fromkeys(spec.advice for spec in specs) if text)
     return (
         f"diverged: the loss {what} ({value:.3g}) at step {step}; the arrays of step {kept}, the "
-        f"last good ones, were restored. {cause}."
+        f"last good ones, were restored. {cause}.{advice}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .specs import Arrays, Shape
+from .specs import FFJORD, Arrays, Shape, Spec
 
 if TYPE_CHECKING:
     from .backends.base import Backend
@@ -64,8 +64,18 @@ class Model:
                     f"cast {argument} to {self.dtype} first"
                 )
             with self.backend.scope(self.dtype):
-                return self.backend.call(method, self.spec, self.native_arrays, x)
-        return self.backend.call_numpy(method, self.spec, self.native_arrays, x, self.dtype)
+                result = self.backend.call(method, self.spec, self.native_arrays, x)
+        else:
+            arrays = self.native_arrays
+            result = self.backend.call_numpy(method, self.spec, arrays, x, self.dtype)
+        self._check(x, argument, result)
+        return result
+
+    def _check(self, x: Any, argument: str, result: Any) -> None:
+        """Let the spec refuse what could not be computed, where there are values to look at."""
+        results = result if isinstance(result, tuple) else (result,)
+        if isinstance(self.spec, Spec) and all(map(self.backend.is_known, results)):
+            self.spec.check_result(x, argument, results)
 
     def __repr__(self) -> str:
         return (
@@ -93,6 +103,19 @@ class Flow(Model):
         """T⁻¹(y) and log|det ∇T⁻¹(y)| for y of shape ``(n, *event_shape)``."""
         return self._call("inverse", y, "y")
 
+    def function_evaluations(self, x: Any, *, inverse: bool = False) -> int:
+        """How often `forward` (or `inverse`) evaluates a velocity field to map these points.
+
+        One evaluation takes all points. Raises ``TypeError`` for a flow that solves no
+        differential equation.
+        """
+        if not isinstance(self.spec, FFJORD):
+            raise TypeError(
+                f"{self.spec} solves no differential equation, so it has no function evaluations "
+                "to count; FFJORD has"
+            )
+        return int(self._call("inverse_evaluations" if inverse else "forward_evaluations", x))
+
 
 class Density(Model):
     """A member of a density family M: log-densities in nats, and samples."""
@@ -113,6 +136,8 @@ class Density(Model):
                 f"{self.spec} fits any event shape, so how much to sample is unknown; fit it to "
                 "data, or take a density with arrays, such as Gaussian"
             )
-        return self.backend.sample(
+        sample = self.backend.sample(
             self.spec, self.native_arrays, int(n), seed, self.event_shape, self.dtype
         )
+        self._check(np.zeros(()), "noise", sample)
+        return sample

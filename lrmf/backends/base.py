@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -27,6 +28,12 @@ class Role:
     kind: type[Flow] | type[Density]
     spec: Any
     event_shape: Shape | None
+
+    def exact(self) -> Role:
+        """The role outside of training, where nothing is estimated."""
+        if not isinstance(self.spec, Spec):
+            return self
+        return dataclasses.replace(self, spec=self.spec.exact())
 
 
 class Trainer(ABC):
@@ -113,6 +120,7 @@ class Backend(ABC):
 
     def model(self, role: Role, arrays: Mapping[str, np.ndarray], dtype: str) -> Any:
         """The model in a role, around NumPy arrays."""
+        role = role.exact()
         with self.scope(dtype):
             native = {name: self.asarray(value, dtype) for name, value in arrays.items()}
         return role.kind(role.spec, native, self, dtype=dtype, event_shape=role.event_shape)
@@ -137,6 +145,10 @@ class Backend(ABC):
         """Whether x is an array of the backend."""
 
     @abstractmethod
+    def is_known(self, x: Any) -> bool:
+        """Whether an array of the backend has values: in a function under compilation, not yet."""
+
+    @abstractmethod
     def asarray(self, x: Any, dtype: str) -> Any:
         """NumPy to backend."""
 
@@ -158,7 +170,11 @@ class Backend(ABC):
 
     @abstractmethod
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
-        """`forward`, `inverse`, `log_prob` or `push` (base noise to samples) of a model."""
+        """`forward`, `inverse`, `log_prob` or `push` (base noise to samples) of a model.
+
+        Flows that solve differential equations have `forward_evaluations` and
+        `inverse_evaluations`, too.
+        """
 
     @abstractmethod
     def call_numpy(

@@ -6,6 +6,7 @@ the same seed gives the same model in every backend. Arrays are float64 here; a 
 
 from .affine import Affine, Identity
 from .base import Arrays, DensitySpec, FlowSpec, Shape, Spec
+from .continuous import FFJORD, SolverError
 from .coupling import RealNVP
 from .densities import Gaussian, Histogram
 from .description import spec_from_json, spec_to_json
@@ -14,12 +15,14 @@ __all__ = [
     "Affine",
     "Arrays",
     "DensitySpec",
+    "FFJORD",
     "FlowSpec",
     "Gaussian",
     "Histogram",
     "Identity",
     "RealNVP",
     "Shape",
+    "SolverError",
     "Spec",
     "spec_from_json",
     "spec_to_json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,19 @@ class Spec(ABC):
 
         Nearly all specs have densities that are positive everywhere.
         """
+        return
+
+    def exact(self) -> Spec:
+        """The spec to compute with outside of training, where nothing is estimated."""
+        return self
+
+    @property
+    def advice(self) -> str:
+        """What else may have made a loss non-finite, and the cure."""
+        return ""
+
+    def check_result(self, x: Any, argument: str, results: tuple[Any, ...]) -> None:
+        """Refuse what a flow or density computed from points x where it could not compute."""
         return
 
     def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:

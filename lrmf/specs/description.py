@@ -8,13 +8,14 @@ from typing import Any
 
 from .affine import Affine, Identity
 from .base import Spec
+from .continuous import FFJORD
 from .coupling import RealNVP
 from .densities import Gaussian, Histogram
 
 __all__ = ["spec_from_json", "spec_to_json"]
 
 _SPECS: dict[str, type[Any]] = {
-    spec.__name__: spec for spec in (Affine, Gaussian, Histogram, Identity, RealNVP)
+    spec.__name__: spec for spec in (Affine, FFJORD, Gaussian, Histogram, Identity, RealNVP)
 }
 
 

@@ -50,6 +50,9 @@ class JaxBackend(Backend):
     def is_native(self, x: Any) -> bool:
         return isinstance(x, jax.Array)
 
+    def is_known(self, x: Any) -> bool:
+        return not isinstance(x, jax.core.Tracer)
+
     def asarray(self, x: Any, dtype: str) -> Any:
         return jnp.asarray(x, dtype)
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ...specs import Affine, Identity, RealNVP
+from ...specs import FFJORD, Affine, Identity, RealNVP
 
 __all__ = ["Bijection", "bijection"]
 
@@ -131,6 +131,14 @@ def _(spec: Affine, arrays: Mapping[str, Any]) -> Bijection:
     if spec.kind == "positive_definite":
         matrix, log_abs_det = matrix.T @ matrix, 2.0 * log_abs_det
     return _Linear(matrix, arrays["shift"], log_abs_det)
+
+
+@bijection.register
+def _(spec: FFJORD, arrays: Mapping[str, Any]) -> Bijection:
+    # Imported where it is used: diffrax takes almost as long as JAX itself.
+    from .continuous import Continuous
+
+    return Continuous(spec, arrays)
 
 
 @bijection.register

@@ -80,6 +80,7 @@ class JaxTrainer(Trainer):
         dtype: str,
     ) -> None:
         self._static = (backend, loss, roles, dtype)
+        self._exact = (backend, loss, tuple(role.exact() for role in roles), dtype)
         self._gradient_clip = float(gradient_clip)
         self._scope = functools.partial(backend.scope, dtype)
         self._dtype = dtype
@@ -102,7 +103,7 @@ class JaxTrainer(Trainer):
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         with self._scope():
             batch = {name: jnp.asarray(x, self._dtype) for name, x in data.items()}
-            return float(_compiled_loss(*self._static, self.state[0], batch))
+            return float(_compiled_loss(*self._exact, self.state[0], batch))
 
     def arrays(self) -> dict[str, Arrays]:
         return jax.tree.map(np.array, self.state[0])

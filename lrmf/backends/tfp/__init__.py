@@ -47,6 +47,9 @@ class TFPBackend(Backend):
     def is_native(self, x: Any) -> bool:
         return isinstance(x, (tf.Tensor, tf.Variable))
 
+    def is_known(self, x: Any) -> bool:
+        return not tf.is_symbolic_tensor(x)
+
     def asarray(self, x: Any, dtype: str) -> Any:
         return tf.convert_to_tensor(np.asarray(x), dtype=dtype)
 
@@ -71,6 +74,10 @@ class TFPBackend(Backend):
         if method in ("log_prob", "push"):
             density = distribution(spec, arrays, tuple(x.shape[1:]), x.dtype)
             return density.log_prob(x) if method == "log_prob" else density.bijector.forward(x)
+        if method.endswith("_evaluations"):
+            from .continuous import evaluations
+
+            return evaluations(spec, arrays, x, inverse=method.startswith("inverse"))
         flow, rank = bijector(spec, arrays), len(x.shape) - 1
         if method == "forward":
             y, log_det = flow.forward(x), flow.forward_log_det_jacobian(x, event_ndims=rank)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from ...specs import Affine, Identity, RealNVP
+from ...specs import FFJORD, Affine, Identity, RealNVP
 
 __all__ = ["bijector"]
 
@@ -108,6 +108,13 @@ class _Couplings(tfb.Bijector):
                 x = tf.nn.relu(x)
         shift, raw_scale = tf.split(x, 2, axis=0)
         return shift, bound * tf.tanh(raw_scale / bound)
+
+
+@bijector.register
+def _(spec: FFJORD, arrays: Mapping[str, Any]) -> tfb.Bijector:
+    from .continuous import continuous
+
+    return continuous(spec, arrays)
 
 
 @bijector.register

@@ -112,7 +112,8 @@ class TFPTrainer(Trainer):
         gradient_clip: float,
         dtype: str,
     ) -> None:
-        self._backend, self._loss, self._roles, self._dtype = backend, loss, roles, dtype
+        self._backend, self._loss, self._dtype = backend, loss, dtype
+        self._exact = tuple(role.exact() for role in roles)
         self._chunk = _chunk_function(backend, loss, roles, dtype, float(gradient_clip))
         native = {
             role: {name: backend.asarray(value, dtype) for name, value in named.items()}
@@ -131,7 +132,7 @@ class TFPTrainer(Trainer):
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         batch = {name: self._backend.asarray(x, self._dtype) for name, x in data.items()}
-        models = self._backend.models(self._roles, self.state[0], self._dtype)
+        models = self._backend.models(self._exact, self.state[0], self._dtype)
         return float(self._loss(models, batch))
 
     def arrays(self) -> dict[str, Arrays]:
