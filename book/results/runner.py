@@ -1,0 +1,160 @@
+"""What the commands behind the saved results share: resumable runs, and the files they write.
+
+A command names its runs, each a function with settings. After every run the files beside the
+command are written anew, so an interrupted command goes on where it stopped: ``runs.json`` holds
+settings, versions, hardware and numbers, ``arrays.npz`` curves and points where there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from book.results.environment import environment
+
+__all__ = ["Run", "load", "main", "rounded", "save"]
+
+Numbers = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """One entry of the files.
+
+    ``compute(**settings)`` gives numbers, and arrays. It is importable by name, so that another
+    process can run it. Settings are what JSON can hold.
+    """
+
+    name: str
+    compute: Callable[..., tuple[Numbers, Arrays]]
+    settings: dict[str, Any]
+
+
+def load(folder: Path) -> tuple[dict[str, Any], Arrays]:
+    """Read both files: the document, and the arrays by ``run/array``."""
+    if not (folder / "runs.json").is_file():
+        return {"runs": {}}, {}
+    document = json.loads((folder / "runs.json").read_text(encoding="utf8"))
+    if not (folder / "arrays.npz").is_file():
+        return document, {}
+    with np.load(folder / "arrays.npz") as file:
+        return document, dict(file)
+
+
+def save(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write both files, each of them whole or not at all.
+
+    The numbers come last: a run counts as made when they are there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        new = Path(scratch)
+        if arrays:
+            np.savez_compressed(new / "arrays.npz", **arrays)  # type: ignore[arg-type]
+            os.replace(new / "arrays.npz", folder / "arrays.npz")
+        text = json.dumps(rounded(document), indent=1, ensure_ascii=False) + "\n"
+        (new / "runs.json").write_text(text, encoding="utf8")
+        os.replace(new / "runs.json", folder / "runs.json")
+
+
+def rounded(value: Any) -> Any:
+    """Six digits are more than any number here has."""
+    if isinstance(value, Mapping):
+        return {name: rounded(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def main(
+    folder: Path,
+    runs: Callable[[int | None], Iterable[Run]],
+    *,
+    packages: Sequence[str],
+    arguments: Sequence[str] | None = None,
+    description: str = "",
+    **facts: Any,
+) -> int:
+    """Run a command.
+
+    Args:
+        folder: where its files are; the folder's name is the command's.
+        runs: gives all runs in their order; a number of steps makes them tiny.
+        packages: whose versions are recorded.
+        arguments: those of the command line by default.
+        description: one line for ``--help``.
+        facts: further entries of the document.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--fresh", action="store_true", help="start over")
+    parser.add_argument("--list", action="store_true", help="name the runs and what is done")
+    parser.add_argument("--steps", type=int, help="tiny runs, written to a temporary folder")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--only", default="", help="only runs whose names contain this")
+    options = parser.parse_args(arguments)
+    command = f"python -m book.results.{folder.name}"
+    if options.steps:
+        folder = Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
+    document, arrays = ({"runs": {}}, {}) if options.fresh else load(folder)
+    made = document["runs"]
+    planned = list(runs(options.steps))
+    for run in planned:
+        if run.name in made and made[run.name]["settings"] != rounded(run.settings):
+            print(f"{run.name} was made with other settings: use --fresh", file=sys.stderr)
+            return 1
+        if options.list:
+            print(f"{'made' if run.name in made else 'to do':6} {run.name}")
+    if options.list:
+        return 0
+    document = {
+        "command": command,
+        "environment": environment(packages),
+        **facts,
+        "seconds": document.get("seconds", 0.0),
+        "runs": made,
+    }
+    began, before = time.perf_counter(), document["seconds"]
+    todo = [run for run in planned if run.name not in made and options.only in run.name]
+    for run, (numbers, new) in _computed(todo, options.workers):
+        made[run.name] = {"settings": run.settings, **numbers}
+        arrays |= {f"{run.name}/{name}": value for name, value in new.items()}
+        document["seconds"] = round(before + time.perf_counter() - began, 1)
+        # In the order of the plan, whichever worker came first.
+        document["runs"] = {r.name: made[r.name] for r in planned if r.name in made}
+        save(folder, document, arrays)
+        print(run.name, json.dumps(rounded(numbers)), flush=True)
+    print(f"{folder}: {document['seconds']:.0f} s for {len(made)} runs")
+    return 0
+
+
+def _computed(runs: Sequence[Run], workers: int) -> Iterator[tuple[Run, tuple[Numbers, Arrays]]]:
+    """Runs with their results, as they come."""
+    if workers == 1:
+        for run in runs:
+            yield run, run.compute(**run.settings)
+        return
+    # A fork would copy the locks of JAX's threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = {pool.submit(run.compute, **run.settings): run for run in runs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
