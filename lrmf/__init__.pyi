@@ -14,6 +14,9 @@ from . import (
     distances as distances,
 )
 from . import (
+    games as games,
+)
+from . import (
     objectives as objectives,
 )
 from . import (
@@ -32,18 +35,23 @@ from . import (
     widgets as widgets,
 )
 from .aligners import LRMF as LRMF
+from .aligners import AdversarialFlow as AdversarialFlow
 from .aligners import MMDFlow as MMDFlow
 from .aligners import lrd as lrd
 from .backends import get_backend as get_backend
 from .certificate import Certificate as Certificate
+from .models import Classifier as Classifier
 from .models import Density as Density
 from .models import Flow as Flow
 from .objectives import lrmf_loss as lrmf_loss
 from .specs import (
+    FFJORD as FFJORD,
+)
+from .specs import (
     Affine as Affine,
 )
 from .specs import (
-    FFJORD as FFJORD,
+    Discriminator as Discriminator,
 )
 from .specs import (
     Gaussian as Gaussian,

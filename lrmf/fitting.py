@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm.auto import tqdm
 
-from .backends.base import Backend, Loss, Role, Trainer
+from .backends.base import Backend, Game, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
 from .checks import check_positive_int, check_positive_number
 from .specs import Arrays, Spec
@@ -79,8 +79,9 @@ class FitResult:
 
     Attributes:
         arrays: the learned arrays by role.
-        history: ``step`` and ``loss``, one entry per step; ``validation_step`` and
-            ``validation_loss``, one per chunk, where there were validation data.
+        history: ``step`` and ``loss``, one entry per step, in a game also the other players'
+            losses, as ``<name>_loss``; ``validation_step`` and ``validation_loss``, one per
+            chunk, where there were validation data.
         outcome: ``"finished"``, ``"stopped early"``, ``"diverged"`` or ``"interrupted"``.
         status: what happened and, if it went wrong, the cure.
         steps: steps behind the arrays.
@@ -106,12 +107,12 @@ class _Progress:
     outcome: Outcome | None = None
     best_step: int = 0
     best_loss: float = math.inf
-    losses: list[float] = field(default_factory=list)
+    losses: list[Any] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
 
 
 def fit(
-    loss: Loss,
+    loss: Loss | Game,
     roles: tuple[Role, ...],
     arrays: Mapping[str, Arrays],
     data: Mapping[str, np.ndarray],
@@ -129,7 +130,8 @@ def fit(
     """Minimise a loss over the arrays of several models.
 
     Args:
-        loss: a function of models (by role) and a batch (by data name) that gives a scalar.
+        loss: a function of models (by role) and a batch (by data name) that gives a scalar, or
+            a game of several players with losses of their own.
         roles: the models in the loss.
         arrays: their initial arrays by role.
         data: data sets by name, each ``(n, *event_shape)``.
@@ -149,6 +151,7 @@ def fit(
     trainer = backend.trainer(
         loss, roles, arrays, data, gradient_clip=config.gradient_clip, dtype=dtype
     )
+    updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
@@ -166,23 +169,23 @@ def fit(
                 raise KeyboardInterrupt
             start, end = state.step, min(state.step + config.chunk, config.steps)
             losses = trainer.run(
-                _draw(rng, data, end - start, config.batch_size),
+                _draw(rng, data, (end - start, *updates), config.batch_size),
                 config.learning_rates(start, end),
             )
-            fault = _fault(losses, state.losses)
+            fault, value = _fault(losses, state.losses)
             if fault is None and end == config.steps and not _finite(trainer.arrays()):
                 # Only the last chunk's arrays meet no further loss that would tell.
-                fault, losses = len(losses), np.append(losses, np.nan)
+                fault, value = len(losses), np.nan
             if fault is not None:
                 # A bad first loss blames the arrays that the chunk before ended with.
                 run.back(before if fault == 0 else mark)
                 state.outcome = "diverged"
-                status = _divergence(config, state.step, start + fault, losses[fault], roles)
+                status = _divergence(config, state.step, start + fault, value, roles)
                 break
             state.step = end
             state.losses.extend(losses.tolist())
             bar.update(end - start)
-            bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
+            bar.set_postfix(loss=f"{np.mean(losses.T[-1]):.3f}", refresh=False)
             run.look(start, validation)
             state.seconds = time.perf_counter() - began
             if checkpoint is not None and _crosses(start, end, checkpoint.every):
@@ -201,7 +204,7 @@ def fit(
         trainer.state, steps = run.best, state.best_step
     return FitResult(
         arrays=trainer.arrays(),
-        history=_history(state),
+        history=_history(state, loss),
         outcome=state.outcome or "finished",
         status=status or _status(state, config),
         steps=steps,
@@ -310,15 +313,18 @@ class _Run:
 
 
 def _draw(
-    rng: np.random.Generator, data: Mapping[str, np.ndarray], steps: int, batch_size: int
+    rng: np.random.Generator,
+    data: Mapping[str, np.ndarray],
+    shape: tuple[int, ...],
+    batch_size: int,
 ) -> dict[str, np.ndarray]:
-    """Row numbers ``(steps, batch)`` of the minibatches of each data set."""
+    """Row numbers ``(*shape, batch)`` of the minibatches of each data set."""
     indices = {}
     for name, x in data.items():
         if len(x) <= batch_size:
-            indices[name] = np.tile(np.arange(len(x)), (steps, 1))
+            indices[name] = np.tile(np.arange(len(x)), (*shape, 1))
         else:
-            indices[name] = rng.integers(len(x), size=(steps, batch_size))
+            indices[name] = rng.integers(len(x), size=(*shape, batch_size))
     return indices
 
 
@@ -330,12 +336,19 @@ def _crosses(start: int, stop: int, every: int) -> bool:
 _EXPLOSION = 1e4
 
 
-def _fault(losses: np.ndarray, earlier: list[float]) -> int | None:
-    """Where, if at all, a chunk of losses is not finite or has exploded."""
-    reference = earlier[0] if earlier else losses[0]
+def _fault(losses: np.ndarray, earlier: list[Any]) -> tuple[int | None, float]:
+    """Where, if at all, a chunk of losses is not finite or has exploded, and that loss.
+
+    In a game what one player wins another may lose, so all of them are looked at.
+    """
+    reference = np.asarray(earlier[0] if earlier else losses[0])
     with np.errstate(invalid="ignore"):
-        bad = ~(np.isfinite(losses) & (losses <= reference + _EXPLOSION * (1.0 + abs(reference))))
-    return int(np.argmax(bad)) if bad.any() else None
+        limit = reference + _EXPLOSION * (1.0 + np.abs(reference))
+        bad = ~(np.isfinite(losses) & (losses <= limit))
+    if not bad.any():
+        return None, 0.0
+    first = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+    return first, float(losses[first][bad[first]].ravel()[0])
 
 
 def _finite(arrays: Mapping[str, Arrays]) -> bool:
@@ -376,8 +389,15 @@ def _status(state: _Progress, config: FitConfig) -> str:
     return f"finished: {state.step} steps."
 
 
-def _history(state: _Progress) -> dict[str, np.ndarray]:
-    history = {"step": np.arange(1, len(state.losses) + 1), "loss": np.array(state.losses)}
+def _history(state: _Progress, loss: Loss | Game) -> dict[str, np.ndarray]:
+    names = ["loss"]
+    if isinstance(loss, Game):
+        names = [*(f"{player.name}_loss" for player in loss.players[:-1]), "loss"]
+    columns = np.array(state.losses).reshape(-1, len(names)).T
+    history = {
+        "step": np.arange(1, len(state.losses) + 1),
+        **dict(zip(names, columns, strict=True)),
+    }
     if state.validation:
         steps, losses = zip(*state.validation, strict=True)
         history |= {"validation_step": np.array(steps), "validation_loss": np.array(losses)}

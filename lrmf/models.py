@@ -1,4 +1,4 @@
-"""Flow and Density: a spec, named arrays and the backend that computes with them."""
+"""Flow, Density and Classifier: a spec, named arrays and the backend that computes with them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .specs import FFJORD, Arrays, Shape, Spec
 if TYPE_CHECKING:
     from .backends.base import Backend
 
-__all__ = ["DTYPES", "Density", "Flow", "Model"]
+__all__ = ["DTYPES", "Classifier", "Density", "Flow", "Model"]
 
 DTYPES = ("float32", "float64")
 
 
 class Model:
-    """What flows and densities share. Arrays come back as they went in.
+    """What flows, densities and classifiers share. Arrays come back as they went in.
 
     NumPy arrays (or lists) are cast to the model's dtype and give NumPy arrays. Arrays of the
     backend (JAX arrays and tracers, TensorFlow tensors) must have that dtype and give arrays of
@@ -141,3 +141,11 @@ class Density(Model):
         )
         self._check(np.zeros(()), "noise", sample)
         return sample
+
+
+class Classifier(Model):
+    """A function that tells real points from others: the logit h of D(x) = 1/(1 + exp(-h(x)))."""
+
+    def logits(self, x: Any) -> Any:
+        """h(x), shape ``(n,)``, for x of shape ``(n, *event_shape)``: high where x looks real."""
+        return self._call("logits", x)

@@ -28,7 +28,7 @@ def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
     """Write a fitted aligner."""
     arrays = {
         f"{model}/{name}": value
-        for model in aligner._fitted
+        for model in aligner._models()
         for name, value in getattr(aligner, model).arrays.items()
     }
     arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
@@ -78,7 +78,7 @@ def load(
     # Only names and shapes of the initial arrays are used here.
     rng = np.random.default_rng(0)
     specs = aligner.get_params()
-    for attribute, (kind, parameter) in cls._fitted.items():
+    for attribute, (kind, parameter) in aligner._models().items():
         role, expected = engine.init(kind, specs[parameter], aligner.event_shape_, rng)
         found = _below(arrays, f"{attribute}/")
         _check_names(role, expected, found, path)

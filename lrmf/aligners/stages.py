@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..backends.base import Backend, Loss, Role
+from ..backends.base import Backend, Game, Loss, Role
 from ..checkpoints import Checkpoint
 from ..fitting import FitConfig, FitResult, fit
 from ..objectives import likelihood
@@ -25,7 +25,7 @@ class Stage:
     """One call of `lrmf.fitting.fit`, still to be made."""
 
     name: str
-    loss: Loss
+    loss: Loss | Game
     roles: tuple[Role, ...]
     initial: dict[str, Arrays]
     data: Mapping[str, np.ndarray]

@@ -18,7 +18,7 @@ from ..backends.base import Backend, Role, check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_fraction, check_positive_int, check_seed
 from ..fitting import FitConfig, FitResult
-from ..models import Density, Flow
+from ..models import Density, Flow, Model
 from ..specs import Arrays
 from . import persistence
 from .base import FlowAligner, check_pair
@@ -27,7 +27,7 @@ from .stages import Stages
 __all__ = ["FITTED_MODELS", "Job", "TrainedAligner"]
 
 #: Of a fitted model: its kind, and the constructor's parameter that holds its spec.
-FITTED_MODELS = dict[str, tuple[type[Flow] | type[Density], str]]
+FITTED_MODELS = dict[str, tuple[type[Model], str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +173,10 @@ class TrainedAligner(FlowAligner):
         self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
     ) -> tuple[Flow, Density | None]:
         """The flow and the density, if any, that arrays of the main part amount to."""
+
+    def _models(self) -> FITTED_MODELS:
+        """Those of `_fitted` that an aligner with these parameters has."""
+        return self._fitted
 
     def _history(self, result: FitResult) -> dict[str, np.ndarray]:
         return dict(result.history)

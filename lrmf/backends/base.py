@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..models import DTYPES, Density, Flow
-from ..specs import Arrays, DensitySpec, FlowSpec, Shape, Spec
+from ..models import DTYPES, Classifier, Density, Flow, Model
+from ..specs import Arrays, DensitySpec, Discriminator, FlowSpec, Shape, Spec
 
-__all__ = ["Backend", "Loss", "Role", "Trainer"]
+__all__ = ["Backend", "Game", "Loss", "Player", "Role", "Trainer", "as_game"]
 
 #: A loss for training: models by role name, batches by data name -> a scalar of the backend.
 Loss = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -25,7 +25,7 @@ class Role:
     """A model's part in a loss: its name there, what it is, and its spec."""
 
     name: str
-    kind: type[Flow] | type[Density]
+    kind: type[Model]
     spec: Any
     event_shape: Shape | None
 
@@ -34,6 +34,46 @@ class Role:
         if not isinstance(self.spec, Spec):
             return self
         return dataclasses.replace(self, spec=self.spec.exact())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """One side of a game, which minimises its loss over its own models.
+
+    Attributes:
+        name: of the player, in the history.
+        roles: names of the models that it moves; their gradients alone are computed.
+        loss: what it minimises, given all models.
+        updates: how often it moves in each step, each time on a minibatch of its own.
+        rate: its learning rate, as a multiple of the fit's.
+        betas: Adam's decay rates of the gradients' means and mean squares.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    loss: Loss
+    updates: int = 1
+    rate: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@dataclass(frozen=True)
+class Game:
+    """Players that move one after the other in each step; a fit is about the last one's loss."""
+
+    players: tuple[Player, ...]
+
+    @property
+    def updates(self) -> int:
+        """How many minibatches a step takes."""
+        return sum(player.updates for player in self.players)
+
+
+def as_game(loss: Loss | Game, roles: tuple[Role, ...]) -> Game:
+    """A plain loss as the game of one player that moves every model."""
+    if isinstance(loss, Game):
+        return loss
+    return Game((Player(name="", roles=tuple(role.name for role in roles), loss=loss),))
 
 
 class Trainer(ABC):
@@ -47,11 +87,16 @@ class Trainer(ABC):
 
     @abstractmethod
     def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
-        """Take one step per row of ``indices``; return each step's loss, shape ``(steps,)``."""
+        """Take one step per row of ``indices``; return each step's losses.
+
+        For a loss, ``indices`` are ``(steps, batch)`` and the result is ``(steps,)``. For a
+        `Game` they are ``(steps, updates, batch)`` and ``(steps, players)``, of each player's
+        last update in the step. A loss is that before the update.
+        """
 
     @abstractmethod
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
-        """The loss of the current arrays on whole data sets."""
+        """The loss (of a game, the last player's) of the current arrays on whole data sets."""
 
     @abstractmethod
     def arrays(self) -> dict[str, Arrays]:
@@ -83,6 +128,15 @@ class Backend(ABC):
         """A density. A flow spec (or a library's flow) f gives that of f(z), z ~ N(0, I)."""
         return self._model(Density, spec, arrays, dtype)
 
+    def classifier(
+        self,
+        spec: Discriminator,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        dtype: str = "float32",
+    ) -> Classifier:
+        """A classifier of points from a spec and its arrays."""
+        return self._model(Classifier, spec, arrays, dtype)
+
     def _model(self, kind: Any, spec: Any, arrays: Any, dtype: str) -> Any:
         check_dtype(dtype)
         check_kind(kind, spec)
@@ -107,7 +161,7 @@ class Backend(ABC):
     ) -> tuple[Role, Arrays]:
         """A model's role, named after its kind, and its initial arrays."""
         check_kind(kind, spec)
-        name = "transform" if kind is Flow else "density"
+        name = {Flow: "transform", Density: "density", Classifier: "adversary"}[kind]
         if isinstance(spec, Spec):
             return Role(name, kind, spec, event_shape), spec.init(event_shape, rng)
         adopted, arrays, found = self.adopt(spec, kind)
@@ -165,12 +219,20 @@ class Backend(ABC):
         """The mean over all entries; NumPy in, NumPy out."""
 
     @abstractmethod
+    def softplus(self, x: Any) -> Any:
+        """log(1 + exp(x)), entry by entry; NumPy in, NumPy out."""
+
+    @abstractmethod
+    def relu(self, x: Any) -> Any:
+        """max(x, 0), entry by entry; NumPy in, NumPy out."""
+
+    @abstractmethod
     def concatenate(self, arrays: list[Any]) -> Any:
         """Concatenate along the first axis; NumPy in, NumPy out."""
 
     @abstractmethod
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
-        """`forward`, `inverse`, `log_prob` or `push` (base noise to samples) of a model.
+        """`forward`, `inverse`, `log_prob`, `push` (noise to samples) or `logits` of a model.
 
         Flows that solve differential equations have `forward_evaluations` and
         `inverse_evaluations`, too.
@@ -198,7 +260,7 @@ class Backend(ABC):
     @abstractmethod
     def trainer(
         self,
-        loss: Loss,
+        loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
         data: Mapping[str, np.ndarray],
@@ -206,7 +268,10 @@ class Backend(ABC):
         gradient_clip: float,
         dtype: str,
     ) -> Trainer:
-        """A trainer of the models in ``roles`` by Adam after clipping the gradient's norm."""
+        """A trainer of the models in ``roles`` by Adam after clipping the gradient's norm.
+
+        In a game each player clips its own gradient and keeps its own moments.
+        """
 
     @abstractmethod
     def loss_and_gradients(
@@ -241,9 +306,14 @@ def check_dtype(dtype: object) -> None:
 
 
 def check_kind(kind: Any, spec: Any) -> None:
-    """Refuse a density spec where a flow is needed, and a spec's class given for a spec."""
+    """Refuse a spec of another kind of model, and a spec's class given for a spec."""
     if isinstance(spec, type) and issubclass(spec, Spec):
         raise TypeError(f"expected a spec such as {spec.__name__}(), got the class itself")
+    if kind is Classifier and not isinstance(spec, Discriminator):
+        raise TypeError(f"expected a discriminator such as Discriminator(), got {spec}")
+    if kind is not Classifier and isinstance(spec, Discriminator):
+        wanted = "flow" if kind is Flow else "density"
+        raise TypeError(f"{spec} gives logits, it is no {wanted}; as one choose RealNVP()")
     if kind is Flow and isinstance(spec, DensitySpec):
         flows = ", ".join(sorted(f"{cls.__name__}()" for cls in FlowSpec.__subclasses__()))
         raise TypeError(f"{spec} is a density, not a flow; as transform choose one of {flows}")

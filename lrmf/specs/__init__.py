@@ -10,11 +10,13 @@ from .continuous import FFJORD, SolverError
 from .coupling import RealNVP
 from .densities import Gaussian, Histogram
 from .description import spec_from_json, spec_to_json
+from .discriminator import Discriminator
 
 __all__ = [
     "Affine",
     "Arrays",
     "DensitySpec",
+    "Discriminator",
     "FFJORD",
     "FlowSpec",
     "Gaussian",

@@ -11,11 +11,13 @@ from .base import Spec
 from .continuous import FFJORD
 from .coupling import RealNVP
 from .densities import Gaussian, Histogram
+from .discriminator import Discriminator
 
 __all__ = ["spec_from_json", "spec_to_json"]
 
 _SPECS: dict[str, type[Any]] = {
-    spec.__name__: spec for spec in (Affine, FFJORD, Gaussian, Histogram, Identity, RealNVP)
+    spec.__name__: spec
+    for spec in (Affine, Discriminator, FFJORD, Gaussian, Histogram, Identity, RealNVP)
 }
 
 

@@ -83,9 +83,24 @@ TRAINED = {
     "progress": False,
 }
 
+#: A flow that learns more slowly than its adversary.
+GAME = {**TRAINED, "learning_rate": 0.01, "adversary_learning_rate": 0.05}
+#: An adversary learns, but the flow does not. After a step of both the score would tell nothing.
+STUCK = {"learning_rate": 1e-9, "steps": 100}
+
 CASES = {
     "lrmf": Case(
         lrmf.LRMF, {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
+    ),
+    "adversarial-discriminator": Case(
+        lrmf.AdversarialFlow,
+        {**GAME, "adversary": lrmf.Discriminator(hidden=(16,))},
+        unaligned=STUCK,
+    ),
+    "adversarial-density": Case(
+        lrmf.AdversarialFlow,
+        {**GAME, "adversary": lrmf.Gaussian(), "density": lrmf.Gaussian(), "private_steps": 200},
+        unaligned=STUCK,
     ),
 }
 

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...specs import Arrays, Shape
-from ..base import Backend, Loss, Role
+from ..base import Backend, Game, Loss, Role
 from .bijections import bijection
 from .densities import density
+from .discriminators import logits
 from .foreign import adopt, is_sampler, sample_foreign
 from .training import JaxTrainer, loss_value, loss_value_and_gradients
 
@@ -27,6 +28,8 @@ __all__ = ["JaxBackend", "backend"]
 
 def call(method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
     """A model's method by name."""
+    if method == "logits":
+        return logits(spec, arrays, x)
     if method in ("log_prob", "push"):
         return getattr(density(spec, arrays), method)(x)
     return getattr(bijection(spec, arrays), method)(x)
@@ -62,6 +65,12 @@ class JaxBackend(Backend):
     def mean(self, x: Any) -> Any:
         return np.mean(x) if isinstance(x, np.ndarray) else jnp.mean(x)
 
+    def softplus(self, x: Any) -> Any:
+        return np.logaddexp(x, 0.0) if isinstance(x, np.ndarray) else jax.nn.softplus(x)
+
+    def relu(self, x: Any) -> Any:
+        return np.maximum(x, 0.0) if isinstance(x, np.ndarray) else jax.nn.relu(x)
+
     def concatenate(self, arrays: list[Any]) -> Any:
         # NumPy in, NumPy out: JAX would round float64 arrays to float32 here.
         if all(isinstance(array, np.ndarray) for array in arrays):
@@ -94,7 +103,7 @@ class JaxBackend(Backend):
 
     def trainer(
         self,
-        loss: Loss,
+        loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
         data: Mapping[str, np.ndarray],

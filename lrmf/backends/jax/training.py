@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from ...specs import Arrays
-from ..base import Loss, Role, Trainer
+from ..base import Game, Loss, Player, Role, Trainer, as_game
 
 if TYPE_CHECKING:
     from . import JaxBackend
@@ -33,15 +33,18 @@ loss_value_and_gradients = functools.partial(jax.jit, static_argnums=(0, 1, 2, 3
 _compiled_loss = functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))(loss_value)
 
 
-def _optimiser(gradient_clip: float) -> optax.GradientTransformation:
-    return optax.chain(optax.clip_by_global_norm(gradient_clip), optax.scale_by_adam())
+def _optimiser(player: Player, gradient_clip: float) -> optax.GradientTransformation:
+    first, second = player.betas
+    return optax.chain(
+        optax.clip_by_global_norm(gradient_clip), optax.scale_by_adam(b1=first, b2=second)
+    )
 
 
 # Module-level and keyed by specs, so that fits of the same models share one compilation.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _chunk(
     backend: JaxBackend,
-    loss: Loss,
+    game: Game,
     roles: tuple[Role, ...],
     dtype: str,
     gradient_clip: float,
@@ -50,18 +53,33 @@ def _chunk(
     indices: Any,
     learning_rates: Any,
 ) -> Any:
-    optimiser = _optimiser(gradient_clip)
+    def move(k: int, learning_rate: Any, state: Any, rows: Any) -> Any:
+        player, (arrays, moments) = game.players[k], state
+        batch = {name: data[name][rows[name]] for name in data}
+
+        def loss(own: Any) -> Any:
+            return loss_value(backend, player.loss, roles, dtype, arrays | own, batch)
+
+        own = {role: arrays[role] for role in player.roles}
+        value, gradients = jax.value_and_grad(loss)(own)
+        updates, moment = _optimiser(player, gradient_clip).update(gradients, moments[k])
+        own = jax.tree.map(lambda a, u: a - player.rate * learning_rate * u, own, updates)
+        return (arrays | own, (*moments[:k], moment, *moments[k + 1 :])), value
 
     def step(state: Any, inputs: Any) -> Any:
-        arrays, moments = state
         rows, learning_rate = inputs
-        batch = {name: data[name][rows[name]] for name in data}
-        value, gradients = jax.value_and_grad(loss_value, argnums=4)(
-            backend, loss, roles, dtype, arrays, batch
-        )
-        updates, moments = optimiser.update(gradients, moments)
-        arrays = jax.tree.map(lambda a, u: a - learning_rate * u, arrays, updates)
-        return (arrays, moments), value
+        start, values = 0, []
+        for k, player in enumerate(game.players):
+            turn, stop = functools.partial(move, k, learning_rate), start + player.updates
+            if player.updates == 1:
+                state, value = turn(state, {name: rows[name][start] for name in rows})
+            else:
+                mine = {name: rows[name][start:stop] for name in rows}
+                state, losses = jax.lax.scan(turn, state, mine)
+                value = losses[-1]
+            values.append(value)
+            start = stop
+        return state, jnp.stack(values)
 
     return jax.lax.scan(step, state, (indices, learning_rates))
 
@@ -72,15 +90,17 @@ class JaxTrainer(Trainer):
     def __init__(
         self,
         backend: JaxBackend,
-        loss: Loss,
+        loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
         data: Mapping[str, np.ndarray],
         gradient_clip: float,
         dtype: str,
     ) -> None:
-        self._static = (backend, loss, roles, dtype)
-        self._exact = (backend, loss, tuple(role.exact() for role in roles), dtype)
+        game, exact = as_game(loss, roles), tuple(role.exact() for role in roles)
+        self._static = (backend, game, roles, dtype)
+        self._exact = (backend, game.players[-1].loss, exact, dtype)
+        self._updates, self._plain = game.updates, game is not loss
         self._gradient_clip = float(gradient_clip)
         self._scope = functools.partial(backend.scope, dtype)
         self._dtype = dtype
@@ -88,17 +108,24 @@ class JaxTrainer(Trainer):
             native = jax.tree.map(
                 lambda x: jnp.asarray(x, dtype), {k: dict(v) for k, v in arrays.items()}
             )
-            self.state = (native, _optimiser(self._gradient_clip).init(native))
+            moments = tuple(
+                _optimiser(player, self._gradient_clip).init({r: native[r] for r in player.roles})
+                for player in game.players
+            )
+            self.state = (native, moments)
             self._data = {name: jnp.asarray(x, dtype) for name, x in data.items()}
 
     def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
         with self._scope():
-            rows = {name: jnp.asarray(value, jnp.int32) for name, value in indices.items()}
+            rows = {
+                name: jnp.asarray(value, jnp.int32).reshape(len(value), self._updates, -1)
+                for name, value in indices.items()
+            }
             rates = jnp.asarray(learning_rates, self._dtype)
             self.state, losses = _chunk(
                 *self._static, self._gradient_clip, self.state, self._data, rows, rates
             )
-            return np.asarray(losses)
+            return np.asarray(losses[:, 0] if self._plain else losses)
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         with self._scope():

@@ -14,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from ...specs import Arrays, Shape
-from ..base import Backend, Loss, Role
+from ..base import Backend, Game, Loss, Role
 from .bijections import bijector
 from .densities import distribution
+from .discriminators import logits
 from .foreign import adopt, check_events, is_sampler, preserved, sample_foreign, variables
 from .training import TFPTrainer, loss_value_and_gradients
 
@@ -59,6 +60,12 @@ class TFPBackend(Backend):
     def mean(self, x: Any) -> Any:
         return np.mean(x) if isinstance(x, np.ndarray) else tf.reduce_mean(x)
 
+    def softplus(self, x: Any) -> Any:
+        return np.logaddexp(x, 0.0) if isinstance(x, np.ndarray) else tf.nn.softplus(x)
+
+    def relu(self, x: Any) -> Any:
+        return np.maximum(x, 0.0) if isinstance(x, np.ndarray) else tf.nn.relu(x)
+
     def concatenate(self, arrays: list[Any]) -> Any:
         if all(isinstance(array, np.ndarray) for array in arrays):
             return np.concatenate(arrays)
@@ -71,6 +78,8 @@ class TFPBackend(Backend):
             return self._call(method, spec, arrays, tf.identity(x))
 
     def _call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
+        if method == "logits":
+            return logits(spec, arrays, x)
         if method in ("log_prob", "push"):
             density = distribution(spec, arrays, tuple(x.shape[1:]), x.dtype)
             return density.log_prob(x) if method == "log_prob" else density.bijector.forward(x)
@@ -108,7 +117,7 @@ class TFPBackend(Backend):
 
     def trainer(
         self,
-        loss: Loss,
+        loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
         data: Mapping[str, np.ndarray],

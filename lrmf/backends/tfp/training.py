@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...specs import Arrays
-from ..base import Loss, Role, Trainer
+from ..base import Game, Loss, Player, Role, Trainer, as_game
 from .foreign import variables
 
 if TYPE_CHECKING:
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["TFPTrainer", "loss_value_and_gradients"]
 
-# Adam's usual constants, optax's defaults.
-_DECAY_MEAN, _DECAY_SQUARE, _EPSILON = 0.9, 0.999, 1e-8
+_EPSILON = 1e-8  # optax's default
 
 
 def loss_value_and_gradients(
-    backend: TFPBackend, loss: Loss, roles: tuple[Role, ...], dtype: str, arrays: Any, batch: Any
+    backend: TFPBackend,
+    loss: Loss,
+    roles: tuple[Role, ...],
+    dtype: str,
+    arrays: Any,
+    batch: Any,
+    moved: tuple[str, ...] | None = None,
 ) -> Any:
-    """The loss and its gradients, structured like ``arrays``."""
+    """The loss and its gradients, structured like the ``moved`` part of the arrays (or all)."""
     # A foreign model computes with its own variables, into which its arrays are assigned.
     foreign = {role.name: variables(role.spec) or {} for role in roles}
     held = [variable.ref() for named in foreign.values() for variable in named.values()]
@@ -38,7 +43,11 @@ def loss_value_and_gradients(
             f"{' and '.join(foreign)} share variables, so they would be trained as one; make a "
             "TFP object with variables of its own for each"
         )
-    sources = {name: named or arrays[name] for name, named in foreign.items()}
+    sources = {
+        name: named or arrays[name]
+        for name, named in foreign.items()
+        if moved is None or name in moved
+    }
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tf.nest.flatten(sources))
         value = loss(backend.models(roles, arrays, dtype), batch)
@@ -46,21 +55,27 @@ def loss_value_and_gradients(
     return value, gradients
 
 
-def _adam(state: Any, gradients: Any, learning_rate: Any, gradient_clip: float) -> Any:
+def _adam(
+    player: Player,
+    arrays: Any,
+    moments: Any,
+    gradients: Any,
+    learning_rate: Any,
+    gradient_clip: float,
+) -> Any:
     """One step of Adam, as optax takes it; Keras places epsilon elsewhere and drifts from it."""
-    arrays, means, squares, count = state
+    means, squares, count = moments
+    first, second = player.betas
     norm = tf.linalg.global_norm(tf.nest.flatten(gradients))
     scale = tf.where(norm < gradient_clip, tf.ones_like(norm), gradient_clip / norm)
     gradients = tf.nest.map_structure(lambda g: g * scale, gradients)
     count = count + 1
     power = tf.cast(count, learning_rate.dtype)
-    mean_correction = 1.0 - tf.pow(tf.constant(_DECAY_MEAN, power.dtype), power)
-    square_correction = 1.0 - tf.pow(tf.constant(_DECAY_SQUARE, power.dtype), power)
-    means = tf.nest.map_structure(
-        lambda m, g: _DECAY_MEAN * m + (1.0 - _DECAY_MEAN) * g, means, gradients
-    )
+    mean_correction = 1.0 - tf.pow(tf.constant(first, power.dtype), power)
+    square_correction = 1.0 - tf.pow(tf.constant(second, power.dtype), power)
+    means = tf.nest.map_structure(lambda m, g: first * m + (1.0 - first) * g, means, gradients)
     squares = tf.nest.map_structure(
-        lambda v, g: _DECAY_SQUARE * v + (1.0 - _DECAY_SQUARE) * g * g, squares, gradients
+        lambda v, g: second * v + (1.0 - second) * g * g, squares, gradients
     )
     arrays = tf.nest.map_structure(
         lambda a, m, v: (
@@ -70,27 +85,55 @@ def _adam(state: Any, gradients: Any, learning_rate: Any, gradient_clip: float) 
         means,
         squares,
     )
-    return arrays, means, squares, count
+    return arrays, (means, squares, count)
 
 
 # Keyed by specs, so that fits of the same models share one compilation.
 @functools.lru_cache(maxsize=32)
 def _chunk_function(
-    backend: TFPBackend, loss: Loss, roles: tuple[Role, ...], dtype: str, gradient_clip: float
+    backend: TFPBackend, game: Game, roles: tuple[Role, ...], dtype: str, gradient_clip: float
 ) -> Callable[..., Any]:
     @tf.function(jit_compile=True, autograph=False)
     def chunk(state: Any, data: Any, indices: Any, learning_rates: Any) -> Any:
-        steps = learning_rates.shape[0]
+        steps, players = learning_rates.shape[0], game.players
+
+        def move(k: int, state: Any, rows: Any, learning_rate: Any) -> Any:
+            player, (arrays, moments) = players[k], state
+            batch = {name: tf.gather(data[name], rows[name]) for name in data}
+            value, gradients = loss_value_and_gradients(
+                backend, player.loss, roles, dtype, arrays, batch, player.roles
+            )
+            own, moment = _adam(
+                player,
+                {role: arrays[role] for role in player.roles},
+                moments[k],
+                gradients,
+                player.rate * learning_rate,
+                gradient_clip,
+            )
+            return (arrays | own, (*moments[:k], moment, *moments[k + 1 :])), value
 
         def step(i: Any, state: Any, losses: Any) -> Any:
-            batch = {name: tf.gather(data[name], indices[name][i]) for name in data}
-            value, gradients = loss_value_and_gradients(
-                backend, loss, roles, dtype, state[0], batch
-            )
-            state = _adam(state, gradients, learning_rates[i], gradient_clip)
-            return i + 1, state, losses.write(i, value)
+            values, start = [], 0
+            for k, player in enumerate(players):
 
-        losses = tf.TensorArray(dtype, size=steps, element_shape=())
+                def turn(j: Any, state: Any, _: Any, k: int = k, start: int = start) -> Any:
+                    rows = {name: indices[name][i, start + j] for name in data}
+                    return j + 1, *move(k, state, rows, learning_rates[i])
+
+                turns, start = player.updates, start + player.updates
+                loop = 0, state, tf.zeros((), dtype)
+                _, state, value = (
+                    turn(*loop)
+                    if turns == 1
+                    else tf.while_loop(
+                        lambda j, *_, turns=turns: j < turns, turn, loop, maximum_iterations=turns
+                    )
+                )
+                values.append(value)
+            return i + 1, state, losses.write(i, tf.stack(values))
+
+        losses = tf.TensorArray(dtype, size=steps, element_shape=(len(players),))
         _, state, losses = tf.while_loop(
             lambda i, *_: i < steps, step, (0, state, losses), maximum_iterations=steps
         )
@@ -105,35 +148,44 @@ class TFPTrainer(Trainer):
     def __init__(
         self,
         backend: TFPBackend,
-        loss: Loss,
+        loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
         data: Mapping[str, np.ndarray],
         gradient_clip: float,
         dtype: str,
     ) -> None:
-        self._backend, self._loss, self._dtype = backend, loss, dtype
+        game = as_game(loss, roles)
+        self._backend, self._roles, self._dtype = backend, roles, dtype
+        self._watched = game.players[-1].loss
+        self._updates, self._plain = game.updates, game is not loss
         self._exact = tuple(role.exact() for role in roles)
-        self._chunk = _chunk_function(backend, loss, roles, dtype, float(gradient_clip))
+        self._chunk = _chunk_function(backend, game, roles, dtype, float(gradient_clip))
         native = {
             role: {name: backend.asarray(value, dtype) for name, value in named.items()}
             for role, named in arrays.items()
         }
-        means = tf.nest.map_structure(tf.zeros_like, native)
-        squares = tf.nest.map_structure(tf.zeros_like, native)
-        self.state = (native, means, squares, tf.constant(0))
+        zeros = tf.nest.map_structure(tf.zeros_like, native)
+        moments = []
+        for player in game.players:
+            own = {role: zeros[role] for role in player.roles}
+            moments.append((own, own, tf.constant(0)))
+        self.state = (native, tuple(moments))
         self._data = {name: backend.asarray(x, dtype) for name, x in data.items()}
 
     def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
-        rows = {name: tf.constant(value, tf.int32) for name, value in indices.items()}
+        rows = {
+            name: tf.constant(value.reshape(len(value), self._updates, -1), tf.int32)
+            for name, value in indices.items()
+        }
         rates = tf.constant(learning_rates, self._dtype)
         self.state, losses = self._chunk(self.state, self._data, rows, rates)
-        return losses.numpy()
+        return losses.numpy()[:, 0] if self._plain else losses.numpy()
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         batch = {name: self._backend.asarray(x, self._dtype) for name, x in data.items()}
         models = self._backend.models(self._exact, self.state[0], self._dtype)
-        return float(self._loss(models, batch))
+        return float(self._watched(models, batch))
 
     def arrays(self) -> dict[str, Arrays]:
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), self.state[0])

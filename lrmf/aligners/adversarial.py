@@ -1,0 +1,275 @@
+"""Alignment by a game: a flow against an adversary."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from ..backends import get_backend
+from ..backends.base import Backend, Game, Role
+from ..checks import check_fraction, check_positive_int, check_positive_number
+from ..fitting import FitResult
+from ..games import ClassifierLoss, classifier_game, density_game
+from ..models import Classifier, Density, Flow
+from ..specs import Arrays, Discriminator, RealNVP, Spec
+from .stages import Stage, density_stage
+from .trained import FITTED_MODELS, Job, TrainedAligner
+
+__all__ = ["AdversarialFlow"]
+
+
+class AdversarialFlow(TrainedAligner):
+    """Align a source A with a target B by a flow T that plays against an adversary.
+
+    With a `Discriminator` as adversary, it is a generative adversarial network whose generator
+    is T and whose noise is A; by default with spectral normalisation, the SN-GAN of Miyato et al.
+    (2018). The discriminator D takes B for real and T(A) for generated, and minimises
+
+        -E log D(b) - E log(1 - D(T(a)))
+
+    while T minimises -E log D(T(a)); see `lrmf.games` for the two other losses. Only in theory,
+    where D is always optimal, does this minimise a divergence.
+
+    With a density P_A' as adversary, it is the likelihood-ratio distance as a game (paper,
+    equation 1): T and the shared density P_S minimise
+
+        E log P_A'(T(a)) - E log P_S(T(a)) - E log P_S(b) + max E log P(b)
+
+    and P_A' maximises the first term. With both densities optimal that is d(T(A), B; M).
+
+    **The value of a game certifies nothing.** It is that of an adversary as good as its training
+    made it, and there is no bound to hold it against (paper, Figure 3). So there is no
+    certificate here, neither ``history_`` nor `score` tells whether T(A) and B are aligned, and
+    `lrd` of the transformed points does.
+
+    Args:
+        transform: the flow T: a spec, a flowjax bijection or a TFP bijector.
+        adversary: a `Discriminator`, or a density: a spec, or an object of the backend's library.
+        density: the family of the shared density, beside a density as adversary.
+        loss: ``"non-saturating"``, ``"saturating"`` or ``"hinge"``, against a discriminator.
+        backend: ``"jax"`` or ``"tfp"``.
+        steps: optimiser steps of T.
+        batch_size: points per side and update; a side of at most this size is used whole.
+        learning_rate: Adam's initial step size for T, and for the shared density.
+        adversary_learning_rate: that of the adversary, by default the same.
+        adversary_steps: updates of the adversary, on minibatches of their own, before each of T.
+        beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares in the game.
+        seed: of initial arrays, minibatches and the validation split.
+        schedule: ``"cosine"`` decays both learning rates to zero, ``"constant"`` keeps them.
+        gradient_clip: largest norm of a player's gradient.
+        private_steps: steps for the private density of B, which gives the constant of the
+            likelihood-ratio distance, ``steps`` by default.
+        validation_fraction: share of both data sets that is held out to monitor T's loss.
+        patience: stop when T's loss on them has not improved for so many steps. That says little.
+        snapshot_every: keep the models about every so many steps, in ``snapshots_``.
+        checkpoint_every: with a checkpoint file, write it every so many steps.
+        dtype: ``"float32"`` or ``"float64"``.
+        progress: whether to show progress bars.
+
+    Attributes:
+        transform_: the fitted flow, a `Flow`.
+        adversary_: a `Classifier` or a `Density`.
+        density_, private_target_: the shared density and that of B, each a `Density`, where the
+            adversary is one; otherwise ``None``.
+        constant_: max E log P(b) on the training data, in nats; zero against a discriminator.
+        history_: ``step``, ``loss`` (T's, with the constant) and ``adversary_loss`` (of its last
+            update) of every step; ``validation_step`` and ``validation_loss`` (T's) where data
+            were held out. Against D, log 4 minus ``adversary_loss`` is its estimate of 2 JSD, on
+            the scale of the likelihood-ratio distance (not with the hinge loss).
+        status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
+            or two: finished, stopped early, diverged, interrupted.
+        n_steps_, seconds_: steps behind the flow, and time for all of the fit.
+        snapshots_: ``(step, transform, density)`` triples.
+
+    >>> import lrmf
+    >>> pair = lrmf.data.blobs(seed=0)
+    >>> model = AdversarialFlow(
+    ...     transform=lrmf.Affine(), adversary=lrmf.Discriminator(hidden=(16,)), steps=100,
+    ...     progress=False,
+    ... )
+    >>> model.fit(Xs=pair.source, Xt=pair.target).transform(pair.source).shape
+    (100, 2)
+    """
+
+    _fitted: ClassVar[FITTED_MODELS] = {
+        "transform_": (Flow, "transform"),
+        "adversary_": (Density, "adversary"),
+        "density_": (Density, "density"),
+        "private_target_": (Density, "density"),
+    }
+    _facts = (*TrainedAligner._facts, "constant_")
+
+    adversary: Any
+    density: Any
+    loss: ClassifierLoss
+    adversary_learning_rate: float | None
+    adversary_steps: int
+    beta_1: float
+    beta_2: float
+    private_steps: int | None
+
+    adversary_: Classifier | Density
+    density_: Density | None
+    private_target_: Density | None
+    constant_: float
+
+    def __init__(
+        self,
+        *,
+        transform: Any = RealNVP(hidden=(64, 64)),
+        adversary: Any = Discriminator(hidden=(128, 128)),
+        density: Any = RealNVP(hidden=(128, 128)),
+        loss: ClassifierLoss = "non-saturating",
+        backend: Literal["jax", "tfp"] = "jax",
+        steps: int = 4000,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        adversary_learning_rate: float | None = None,
+        adversary_steps: int = 1,
+        beta_1: float = 0.5,
+        beta_2: float = 0.9,
+        seed: int = 0,
+        schedule: Literal["cosine", "constant"] = "cosine",
+        gradient_clip: float = 10.0,
+        private_steps: int | None = None,
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+        snapshot_every: int | None = None,
+        checkpoint_every: int = 1000,
+        dtype: Literal["float32", "float64"] = "float32",
+        progress: bool = True,
+    ) -> None:
+        self._store(locals())
+
+    def _initial(
+        self,
+        backend: Backend,
+        source: np.ndarray,
+        target: np.ndarray,
+        seeds: list[np.random.SeedSequence],
+    ) -> dict[str, tuple[Role, Arrays]]:
+        specs: dict[str, tuple[Any, Any]] = {"transform": (Flow, self.transform_spec)}
+        if self._classifies:
+            specs["adversary"] = (Classifier, self.adversary)
+        else:
+            specs["adversary"] = (Density, self.adversary)
+            specs["density"] = (Density, self.density)
+        initial = {}
+        for (name, (kind, spec)), seed in zip(specs.items(), seeds, strict=False):
+            role, arrays = backend.init(kind, spec, source.shape[1:], np.random.default_rng(seed))
+            initial[name] = (dataclasses.replace(role, name=name), arrays)
+        for spec in (self.adversary, self.density):
+            if not self._classifies and isinstance(spec, Spec):
+                spec.check_points(source, "Xs")
+                spec.check_points(target, "Xt")
+        return initial
+
+    def _learn(self, job: Job) -> FitResult:
+        backend, roles = get_backend(self.backend), job.roles
+        stages = [
+            Stage(
+                "flow",
+                self._game(),
+                tuple(roles.values()),
+                job.arrays,
+                job.data,
+                self._config(),
+                job.seeds[0],
+                job.held_out,
+            )
+        ]
+        if not self._classifies:
+            steps = self.steps if self.private_steps is None else self.private_steps
+            config = self._config(steps=steps, snapshot_every=None, patience=None)
+            stages.append(
+                density_stage(
+                    "private target",
+                    roles["density"],
+                    job.arrays["density"],
+                    job.data["target"],
+                    config,
+                    job.seeds[1],
+                )
+            )
+        result, *private = job.stages.run(*stages)
+        self.transform_, self.density_ = self._snapshot(backend, roles, result.arrays)
+        self.adversary_ = backend.model(roles["adversary"], result.arrays["adversary"], self.dtype)
+        self.private_target_, self.constant_ = None, 0.0
+        for fitted in private:
+            model = backend.model(roles["density"], fitted.arrays["density"], self.dtype)
+            self.private_target_ = model
+            self.constant_ = float(np.mean(model.log_prob(job.data["target"])))
+        return result
+
+    def _snapshot(
+        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
+    ) -> tuple[Flow, Density | None]:
+        flow: Flow = backend.model(roles["transform"], arrays["transform"], self.dtype)
+        if "density" not in roles:
+            return flow, None
+        return flow, backend.model(roles["density"], arrays["density"], self.dtype)
+
+    def _models(self) -> FITTED_MODELS:
+        if not self._classifies:
+            return self._fitted
+        return {"transform_": self._fitted["transform_"], "adversary_": (Classifier, "adversary")}
+
+    def _loaded(self, backend: Backend) -> None:
+        if self._classifies:
+            self.density_ = self.private_target_ = None
+
+    def _history(self, result: FitResult) -> dict[str, np.ndarray]:
+        return {
+            name: values + self.constant_ if name in ("loss", "validation_loss") else values
+            for name, values in result.history.items()
+        }
+
+    def score(self, Xs: Any, Xt: Any) -> float:
+        """Minus T's loss on held-out points: higher is better *against this adversary*.
+
+        It says nothing about alignment, and nothing about which of two fits is better: an
+        adversary that learned nothing gives as good a score as one that finds nothing to learn.
+
+        Args:
+            Xs: held-out source points ``(n_s, *event_shape)``.
+            Xt: held-out target points ``(n_t, *event_shape)``; T's loss against a discriminator
+                does not depend on them.
+        """
+        source = self._check_new(Xs, "Xs", minimum=2)
+        target = self._check_new(Xt, "Xt", minimum=2)
+        models = {
+            "transform": self.transform_,
+            "adversary": self.adversary_,
+            "density": self.density_,
+        }
+        flow = self._game().players[-1]
+        return -float(flow.loss(models, {"source": source, "target": target})) - self.constant_
+
+    @property
+    def _classifies(self) -> bool:
+        return isinstance(self.adversary, Discriminator)
+
+    def _game(self) -> Game:
+        rate = self.adversary_learning_rate
+        adversary = {
+            "updates": self.adversary_steps,
+            "rate": 1.0 if rate is None else float(rate / self.learning_rate),
+            "betas": (float(self.beta_1), float(self.beta_2)),
+        }
+        if self._classifies:
+            return classifier_game(self.loss, **adversary)
+        return density_game(**adversary)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.adversary_learning_rate is not None:
+            check_positive_number("adversary_learning_rate", self.adversary_learning_rate)
+        check_positive_int("adversary_steps", self.adversary_steps)
+        check_fraction("beta_1", self.beta_1)
+        check_fraction("beta_2", self.beta_2)
+        if self.private_steps is not None:
+            check_positive_int("private_steps", self.private_steps)
+        classifier_game(self.loss, updates=1, rate=1.0, betas=(0.0, 0.0))

@@ -1,0 +1,42 @@
+"""Discriminators in JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ...specs import Discriminator
+
+__all__ = ["logits", "spectral_norm"]
+
+
+def logits(spec: Discriminator, arrays: Mapping[str, Any], x: Any) -> Any:
+    """h(x), shape ``(n,)``."""
+    # Features come first and points last, as in the networks of flows.
+    columns, last = x.T, len(spec.hidden)
+    for layer in range(last + 1):
+        weight, bias = arrays[f"layer_{layer}/weight"], arrays[f"layer_{layer}/bias"]
+        if spec.spectral_norm:
+            weight = weight / spectral_norm(weight, spec.squarings)
+        columns = weight.T @ columns + bias[:, None]
+        if layer < last:
+            columns = jax.nn.leaky_relu(columns, spec.slope)
+    return columns[0]
+
+
+def spectral_norm(weight: Any, squarings: int) -> Any:
+    """The Schatten norm of order 4 * 2^squarings, just above the largest singular value."""
+    rows, columns = weight.shape
+    gram = weight @ weight.T if rows < columns else weight.T @ weight
+    size = jnp.linalg.norm(gram)
+    log_norm = jnp.log(size)
+    for k in range(1, squarings + 1):
+        # Scaled before it is squared, so that no power leaves the range of the numbers.
+        gram = gram / size
+        gram = gram @ gram
+        size = jnp.linalg.norm(gram)
+        log_norm = log_norm + jnp.log(size) / 2**k
+    return jnp.exp(0.5 * log_norm)

@@ -1,0 +1,183 @@
+"""The games of adversarial alignment: what each player minimises, written once for every backend.
+
+The flow T moves A towards B, and an adversary looks for what still tells them apart. In the first
+game the adversary is a discriminator, in the second one a density that is fitted to T(A).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from .backends.base import Game, Player
+from .models import Classifier, Density, Flow
+from .objectives import alignment_loss, negative_log_likelihood
+
+__all__ = [
+    "ClassifierLoss",
+    "adversarial_lrd",
+    "classifier_game",
+    "density_game",
+    "discriminator_loss",
+    "generator_loss",
+]
+
+ClassifierLoss = Literal["non-saturating", "saturating", "hinge"]
+
+
+def discriminator_loss(
+    adversary: Classifier, moved: Any, b: Any, *, loss: ClassifierLoss = "non-saturating"
+) -> Any:
+    """What a discriminator with logits h minimises, a scalar.
+
+    -E[log D(b)] - E[log(1 - D(T(a)))] with D = 1/(1 + exp(-h)), in nats (Goodfellow et al.,
+    2014). Its minimum over all functions, at h = log p_B - log p_T(A), is log 4 - 2 JSD(T(A), B).
+    With ``"hinge"`` it is E[max(0, 1 - h(b))] + E[max(0, 1 + h(T(a)))] (Miyato et al., 2018).
+
+    Args:
+        adversary: the discriminator.
+        moved: T(a) ``(n_a, *event_shape)``, the generated points.
+        b: the real ones ``(n_b, *event_shape)``.
+        loss: of which game; the first two differ in the generator's part only.
+
+    >>> import numpy as np, lrmf
+    >>> spec, backend = lrmf.Discriminator(hidden=()), lrmf.get_backend("jax")
+    >>> arrays = {"layer_0/weight": np.ones((1, 1)), "layer_0/bias": np.zeros(1)}
+    >>> x = np.zeros((5, 1))
+    >>> print(f"{discriminator_loss(backend.classifier(spec, arrays), x, x):.4f}")  # log 4
+    1.3863
+    """
+    _check_loss(loss)
+    backend, count = adversary.backend, moved.shape[0]
+    logits = adversary.logits(backend.concatenate([moved, b]))
+    generated, real = logits[:count], logits[count:]
+    if loss == "hinge":
+        return backend.mean(backend.relu(1.0 - real)) + backend.mean(backend.relu(1.0 + generated))
+    return backend.mean(backend.softplus(-real)) + backend.mean(backend.softplus(generated))
+
+
+def generator_loss(
+    adversary: Classifier, moved: Any, *, loss: ClassifierLoss = "non-saturating"
+) -> Any:
+    """What a generator minimises against a discriminator with logits h, a scalar.
+
+    ``"non-saturating"``: -E[log D(T(a))]; ``"saturating"``: E[log(1 - D(T(a)))], both in nats
+    (Goodfellow et al., 2014); ``"hinge"``: -E[h(T(a))] (Miyato et al., 2018).
+
+    Args:
+        adversary: the discriminator.
+        moved: T(a) ``(n_a, *event_shape)``.
+        loss: of which game.
+    """
+    _check_loss(loss)
+    backend = adversary.backend
+    logits = adversary.logits(moved)
+    if loss == "hinge":
+        return -backend.mean(logits)
+    if loss == "saturating":
+        return -backend.mean(backend.softplus(logits))
+    return backend.mean(backend.softplus(-logits))
+
+
+def adversarial_lrd(
+    transform: Flow,
+    density: Density,
+    adversary: Density,
+    a: Any,
+    b: Any,
+    *,
+    constant: float = 0.0,
+) -> Any:
+    """The likelihood-ratio distance as a game (paper, equation 1), a scalar in nats.
+
+    E[log P_A'(T(a))] - E[log P_S(T(a))] - E[log P_S(b)] + max E[log P(b)]
+
+    The adversary P_A' maximises it, the shared density P_S minimises it, and then it is
+    d(T(A), B; M), which T minimises. The log-determinant of the LRMF loss is an upper bound of
+    the first term, up to a constant and E_bias, which makes an adversary superfluous.
+
+    Args:
+        transform: the flow T.
+        density: the shared density S.
+        adversary: the private density A' of T(A).
+        a: source batch ``(n_a, *event_shape)``.
+        b: target batch ``(n_b, *event_shape)``.
+        constant: max E[log P(b)].
+    """
+    moved, _ = transform.forward(a)
+    gain = adversary.backend.mean(adversary.log_prob(moved))
+    return gain + alignment_loss([None, None], density, [moved, b]) + constant
+
+
+def classifier_game(loss: ClassifierLoss, **adversary: Any) -> Game:
+    """A discriminator against a flow; ``adversary`` is the discriminator's part of `Player`.
+
+    Roles: ``transform`` and ``adversary``; data: ``source`` and ``target``.
+    """
+    _check_loss(loss)
+    discriminator, generator = _CLASSIFIER_LOSSES[loss]
+    return _game(discriminator, generator, ("transform",), **adversary)
+
+
+def density_game(**adversary: Any) -> Game:
+    """A private density against a flow and a shared density, as in `adversarial_lrd`.
+
+    Roles: ``transform``, ``density`` and ``adversary``; data: ``source`` and ``target``.
+    """
+    return _game(_private_loss, _shared_loss, ("transform", "density"), **adversary)
+
+
+def _game(
+    adversary_loss: Any,
+    flow_loss: Any,
+    roles: tuple[str, ...],
+    *,
+    updates: int,
+    rate: float,
+    betas: tuple[float, float],
+) -> Game:
+    adversary = Player(
+        name="adversary",
+        roles=("adversary",),
+        loss=adversary_loss,
+        updates=updates,
+        rate=rate,
+        betas=betas,
+    )
+    return Game((adversary, Player(name="flow", roles=roles, loss=flow_loss, betas=betas)))
+
+
+# Functions are compared by identity, so that equal games share one compilation.
+def _classifier_losses(loss: ClassifierLoss) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def discriminator(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+        moved, _ = models["transform"].forward(batch["source"])
+        return discriminator_loss(models["adversary"], moved, batch["target"], loss=loss)
+
+    def generator(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+        moved, _ = models["transform"].forward(batch["source"])
+        return generator_loss(models["adversary"], moved, loss=loss)
+
+    return discriminator, generator
+
+
+_CLASSIFIER_LOSSES = {loss: _classifier_losses(loss) for loss in get_args(ClassifierLoss)}
+
+
+def _private_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+    moved, _ = models["transform"].forward(batch["source"])
+    return negative_log_likelihood(models["adversary"], moved)
+
+
+def _shared_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+    return adversarial_lrd(
+        models["transform"],
+        models["density"],
+        models["adversary"],
+        batch["source"],
+        batch["target"],
+    )
+
+
+def _check_loss(loss: object) -> None:
+    if loss not in get_args(ClassifierLoss):
+        raise ValueError(f"loss must be one of {get_args(ClassifierLoss)}, got {loss!r}")

@@ -1,0 +1,85 @@
+"""Networks that tell points of one kind from another."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .base import Arrays, Shape, Spec, check_rng, is_positive_int, vector_shape
+
+__all__ = ["Discriminator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discriminator(Spec):
+    """A network that gives each point a logit: the log-odds that it is a real one.
+
+    h(x) = W_L a(... a(W_1 x + c_1) ...) + c_L with leaky rectifiers a (slope 0.1). With spectral
+    normalisation (Miyato et al., 2018) each W is divided by its spectral norm, the largest factor
+    by which it stretches a vector, so that |h(x) - h(y)| <= |x - y|.
+
+    Miyato et al. estimate the norm from below by power iteration, one step for each training
+    step, with a vector as state. Here it is the Schatten norm |W|_p = (Σ_i s_i^p)^(1/p) of the
+    singular values for p = 256, from six squarings of WᵀW ("Gram iteration", Delattre et al.,
+    2023). That is a smooth function of W alone, and never too small: at most by r^(1/256) too
+    large for the rank r, 2 % for r = 128. So slopes are at most one from the first step on.
+
+    Args:
+        hidden: widths of the hidden layers.
+        spectral_norm: whether to divide weights by their norms.
+
+    Arrays: ``layer_{i}/weight`` (inputs, outputs) and ``layer_{i}/bias`` (outputs,). Hidden
+    layers start with He's normal weights.
+
+    >>> sorted(Discriminator(hidden=(8,)).init((2,), np.random.default_rng(0)))
+    ['layer_0/bias', 'layer_0/weight', 'layer_1/bias', 'layer_1/weight']
+    """
+
+    slope: ClassVar[float] = 0.1
+    #: The Gram matrix to the power 2^6 has the norm |W|_p^(p/2), p = 4 * 2^6.
+    squarings: ClassVar[int] = 6
+
+    hidden: tuple[int, ...] = (128, 128)
+    spectral_norm: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.hidden, (tuple, list)) or not all(map(is_positive_int, self.hidden)):
+            raise ValueError(
+                "Discriminator: hidden must be a tuple of positive integers, one per hidden "
+                f"layer, got {self.hidden!r}"
+            )
+        if not isinstance(self.spectral_norm, (bool, np.bool_)):
+            raise ValueError(
+                f"Discriminator: spectral_norm must be True or False, got {self.spectral_norm!r}"
+            )
+        # Plain numbers, so that equal specs look the same in a file.
+        object.__setattr__(self, "hidden", tuple(map(int, self.hidden)))
+        object.__setattr__(self, "spectral_norm", bool(self.spectral_norm))
+
+    def shapes(self, event_shape: Shape) -> dict[str, Shape]:
+        (d,) = vector_shape(self, event_shape, minimum=1)
+        shapes: dict[str, Shape] = {}
+        for layer, (inputs, outputs) in enumerate(itertools.pairwise((d, *self.hidden, 1))):
+            shapes[f"layer_{layer}/weight"] = (inputs, outputs)
+            shapes[f"layer_{layer}/bias"] = (outputs,)
+        return shapes
+
+    def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
+        check_rng(rng)
+        shapes = self.shapes(event_shape)
+        arrays: Arrays = {}
+        for layer in range(len(self.hidden) + 1):
+            weight, bias = f"layer_{layer}/weight", f"layer_{layer}/bias"
+            fan_in = shapes[weight][0]
+            arrays[weight] = rng.normal(size=shapes[weight]) * math.sqrt(2.0 / fan_in)
+            # Spread biases: with zero ones every kink of the first layer lies at the origin.
+            arrays[bias] = rng.uniform(-1.0, 1.0, size=shapes[bias]) / math.sqrt(fan_in)
+        return arrays
+
+    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape:
+        return (np.shape(arrays["layer_0/weight"])[0],)
