@@ -34,9 +34,30 @@ from . import (
 from . import (
     widgets as widgets,
 )
-from .aligners import LRMF as LRMF
-from .aligners import AdversarialFlow as AdversarialFlow
-from .aligners import MMDFlow as MMDFlow
+from .aligners import (
+    CORAL as CORAL,
+)
+from .aligners import (
+    LRMF as LRMF,
+)
+from .aligners import (
+    AdversarialFlow as AdversarialFlow,
+)
+from .aligners import (
+    EntropicOT as EntropicOT,
+)
+from .aligners import (
+    GaussianOT as GaussianOT,
+)
+from .aligners import (
+    MMDFlow as MMDFlow,
+)
+from .aligners import (
+    EMDFlow as EMDFlow,
+)
+from .aligners import (
+    SinkhornFlow as SinkhornFlow,
+)
 from .aligners import lrd as lrd
 from .backends import get_backend as get_backend
 from .certificate import Certificate as Certificate

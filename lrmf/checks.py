@@ -6,7 +6,13 @@ import math
 
 import numpy as np
 
-__all__ = ["check_fraction", "check_positive_int", "check_positive_number", "check_seed"]
+__all__ = [
+    "check_fraction",
+    "check_non_negative_number",
+    "check_positive_int",
+    "check_positive_number",
+    "check_seed",
+]
 
 
 def check_positive_int(name: str, value: object) -> None:
@@ -26,6 +32,12 @@ def check_positive_number(name: str, value: object, *, infinite: bool = False) -
     # A comparison with NaN is false.
     if not _is_number(value) or not value > 0 or (math.isinf(value) and not infinite):  # type: ignore
         raise ValueError(f"{name} must be a positive number, got {value!r}")
+
+
+def check_non_negative_number(name: str, value: object) -> None:
+    """Refuse anything but a number of zero or more."""
+    if not _is_number(value) or not 0.0 <= value < math.inf:  # type: ignore[operator]
+        raise ValueError(f"{name} must be zero or a positive number, got {value!r}")
 
 
 def check_fraction(name: str, value: object) -> None:

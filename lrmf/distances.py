@@ -27,7 +27,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,7 @@ from scipy.spatial import distance as pairwise
 
 from lrmf.aligners.base import check_features, check_points
 from lrmf.checks import check_positive_int, check_positive_number, check_seed
+from lrmf.extras import import_pot
 
 __all__ = [
     "PermutationTest",
@@ -143,7 +144,7 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, order: Literal[1, 2] = 1) -> floa
     """
     first, second = _samples(x, y)
     _check_order(order)
-    pot = _pot()
+    pot = import_pot()
     if first.shape[1] == 1:
         cost = pot.wasserstein_1d(first[:, 0], second[:, 0], p=order)
     else:
@@ -181,7 +182,7 @@ def sliced_wasserstein(
     _check_order(order)
     check_positive_int("n_projections", n_projections)
     check_seed(seed)
-    value = _pot().sliced_wasserstein_distance(
+    value = import_pot().sliced_wasserstein_distance(
         first, second, n_projections=n_projections, p=order, seed=seed
     )
     return float(value)
@@ -405,14 +406,3 @@ def _from_matrix(matrix: Array, rows: Array, unbiased: bool) -> Array:
     # Equal statistics must compare as equal, so what is below the rounding of the sums is dropped.
     unit = 1e-12 * max(float(np.abs(matrix).mean()), 1e-280)
     return np.asarray(np.round(value / unit) * unit)
-
-
-def _pot() -> Any:
-    try:
-        import ot
-    except ImportError as error:
-        raise ImportError(
-            f"Optimal transport needs POT, which could not be imported ({error}). Run: "
-            'pip install "lrmf[notebook]"'
-        ) from error
-    return ot

@@ -438,7 +438,7 @@ for function in (distances.wasserstein, distances.sliced_wasserstein):
     try:
         function([0.0], [2.0])
     except ImportError as error:
-        assert 'pip install "lrmf[notebook]"' in str(error), error
+        assert 'pip install "lrmf[ot]"' in str(error), error
         assert error.__cause__ is not None
         print("refused")
 print("jax" in sys.modules, "tensorflow" in sys.modules)

@@ -11,14 +11,16 @@ import numpy as np
 from .. import storage
 from ..backends import get_backend
 from ..backends.base import Role
-from ..specs import Spec, spec_from_json, spec_to_json
+from ..specs import Arrays, Spec, spec_from_json, spec_to_json
 
 if TYPE_CHECKING:
+    from .base import Aligner as BaseAligner
     from .trained import TrainedAligner
 
-__all__ = ["load", "save"]
+__all__ = ["load", "read", "save", "write"]
 
 Aligner = TypeVar("Aligner", bound="TrainedAligner")
+AnyAligner = TypeVar("AnyAligner", bound="BaseAligner")
 
 _VERSION = 1
 _PARTS = ("event_shape", "parameters", "facts")
@@ -32,12 +34,22 @@ def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
         for name, value in getattr(aligner, model).arrays.items()
     }
     arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
+    write(aligner, path, arrays, {name: getattr(aligner, name) for name in aligner._facts})
+
+
+def write(
+    aligner: BaseAligner,
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write what any aligner has, with arrays and facts of its own."""
     document = {
         "kind": type(aligner).__name__,
         "version": _VERSION,
         "event_shape": list(aligner.event_shape_),
         "parameters": {k: _to_json(v) for k, v in aligner.get_params().items()},
-        "facts": {name: getattr(aligner, name) for name in aligner._facts},
+        "facts": dict(facts),
     }
     storage.write(path, arrays, document)
 
@@ -56,6 +68,29 @@ def load(
             raise TypeError(
                 f"{cls.__name__}.load takes the models {', '.join(known)}, got {name!r}"
             )
+    aligner, arrays = read(cls, path, {**models, "backend": backend})
+    engine = get_backend(aligner.backend)
+    # Only names and shapes of the initial arrays are used here.
+    rng = np.random.default_rng(0)
+    specs = aligner.get_params()
+    for attribute, (kind, parameter) in aligner._models().items():
+        role, expected = engine.init(kind, specs[parameter], aligner.event_shape_, rng)
+        found = _below(arrays, f"{attribute}/")
+        _check_names(role, expected, found, path)
+        setattr(aligner, attribute, engine.model(role, found, aligner.dtype))
+    aligner.history_ = _below(arrays, "history_/")
+    aligner.snapshots_ = []
+    aligner._loaded(engine)
+    return aligner
+
+
+def read(
+    cls: type[AnyAligner], path: str | os.PathLike[str], given: Mapping[str, Any]
+) -> tuple[AnyAligner, Arrays]:
+    """Read what `write` wrote: an aligner that lacks only its arrays, and these.
+
+    ``given`` parameters take the place of stored ones.
+    """
     arrays, document = storage.read(path, cls.__name__)
     version = document.get("version")
     if version != _VERSION:
@@ -67,28 +102,16 @@ def load(
     if missing:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; save the model again")
     stored = document["parameters"]
-    given = {**models, "backend": backend}
-    parameters = {
-        name: _from_json(name, stored[name], path) if given.get(name) is None else given[name]
-        for name in stored
-    }
-    aligner = cls(**parameters)
-    engine = get_backend(aligner.backend)
+    aligner = cls(
+        **{
+            name: _from_json(name, stored[name], path) if given.get(name) is None else given[name]
+            for name in stored
+        }
+    )
     aligner._event_shape = tuple(document["event_shape"])
-    # Only names and shapes of the initial arrays are used here.
-    rng = np.random.default_rng(0)
-    specs = aligner.get_params()
-    for attribute, (kind, parameter) in aligner._models().items():
-        role, expected = engine.init(kind, specs[parameter], aligner.event_shape_, rng)
-        found = _below(arrays, f"{attribute}/")
-        _check_names(role, expected, found, path)
-        setattr(aligner, attribute, engine.model(role, found, aligner.dtype))
     for name, value in document["facts"].items():
         setattr(aligner, name, value)
-    aligner.history_ = _below(arrays, "history_/")
-    aligner.snapshots_ = []
-    aligner._loaded(engine)
-    return aligner
+    return aligner, arrays
 
 
 def _check_names(

@@ -74,6 +74,14 @@ REFUSED = {
     "dtype": (("float16", np.float32, None, "double"), r"must be one of \('float32', 'float64'\)"),
 }
 
+#: Of the regularization that closed forms can do without.
+EXTRA = {
+    "regularization": (
+        (-1e-3, float("nan"), float("inf"), "0.1", None, True, [0.1]),
+        "must be zero or a positive number, got ",
+    )
+}
+
 #: Small flows and few steps. A line takes what its aligner has of them.
 TRAINED = {
     "transform": lrmf.Affine(),
@@ -91,6 +99,20 @@ STUCK = {"learning_rate": 1e-9, "steps": 100}
 CASES = {
     "lrmf": Case(
         lrmf.LRMF, {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
+    ),
+    "coral": Case(lrmf.CORAL, unaligned={"regularization": 1e6}, round_trip=1e-9, refused=EXTRA),
+    "gaussian-ot": Case(
+        lrmf.GaussianOT, unaligned={"regularization": 1e6}, round_trip=1e-9, refused=EXTRA
+    ),
+    "entropic-ot": Case(
+        lrmf.EntropicOT,
+        unaligned={"regularization": 100.0},
+        round_trip=None,  # both maps average
+        refused={
+            "regularization": POSITIVE,
+            "cost_scale": (("mode", 1.0, True), r"must be one of \('mean', 'median', 'max'\) or "),
+            "max_iter": COUNT,
+        },
     ),
     "adversarial-discriminator": Case(
         lrmf.AdversarialFlow,

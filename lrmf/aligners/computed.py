@@ -1,0 +1,51 @@
+"""What aligners share whose map NumPy computes from the data at once: no backend, no training."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar, Self
+
+import numpy as np
+
+from . import persistence
+from .base import Aligner
+
+__all__ = ["ComputedAligner", "check_squares"]
+
+
+class ComputedAligner(Aligner):
+    """An aligner that a few named arrays determine; it draws nothing at random."""
+
+    #: Attributes that a file holds: arrays, and numbers or words.
+    _arrays: ClassVar[tuple[str, ...]]
+    _facts: ClassVar[tuple[str, ...]] = ()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted aligner to a file of named arrays and JSON."""
+        self._check_fitted()
+        arrays = {name: getattr(self, name) for name in self._arrays}
+        facts = {name: getattr(self, name) for name in self._facts}
+        persistence.write(self, path, arrays, facts)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a file that `save` wrote."""
+        aligner, arrays = persistence.read(cls, path, {})
+        missing = [name for name in cls._arrays if name not in arrays]
+        if missing:
+            raise ValueError(
+                f"{path} is damaged: it lacks {', '.join(missing)}; save the model again"
+            )
+        for name in cls._arrays:
+            setattr(aligner, name, arrays[name])
+        return aligner
+
+
+def check_squares(x: np.ndarray, argument: str) -> None:
+    """Refuse points whose squares can't be summed up."""
+    largest = float(np.max(np.abs(x)))
+    if largest > 1e140:
+        raise ValueError(
+            f"{argument} holds values up to {largest:.3g}, too large for their squares in "
+            "float64; standardise the data"
+        )
