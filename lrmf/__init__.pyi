@@ -44,6 +44,9 @@ from .aligners import (
     AdversarialFlow as AdversarialFlow,
 )
 from .aligners import (
+    EMDFlow as EMDFlow,
+)
+from .aligners import (
     EntropicOT as EntropicOT,
 )
 from .aligners import (
@@ -51,9 +54,6 @@ from .aligners import (
 )
 from .aligners import (
     MMDFlow as MMDFlow,
-)
-from .aligners import (
-    EMDFlow as EMDFlow,
 )
 from .aligners import (
     SinkhornFlow as SinkhornFlow,

@@ -23,6 +23,7 @@ from .backends.base import Backend, Game, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
 from .checks import check_positive_int, check_positive_number
 from .specs import Arrays, Spec
+from .stepwise import Assistant, StepwiseTrainer
 
 __all__ = ["FitConfig", "FitResult", "fit"]
 
@@ -126,6 +127,7 @@ def fit(
     name: str = "fit",
     progress: bool = True,
     stop: threading.Event | None = None,
+    assistant: Assistant | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
 
@@ -144,6 +146,7 @@ def fit(
         name: of this fit, in the checkpoint and on the progress bar.
         progress: whether to show a progress bar.
         stop: when set, by another thread, the fit ends as on ``KeyboardInterrupt``.
+        assistant: computes further arrays of each batch, before each step.
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
@@ -151,6 +154,8 @@ def fit(
     trainer = backend.trainer(
         loss, roles, arrays, data, gradient_clip=config.gradient_clip, dtype=dtype
     )
+    if assistant is not None:
+        trainer = StepwiseTrainer(trainer, data, assistant)
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
     run = _Run(trainer, rng, config)

@@ -12,6 +12,7 @@ from .models import Density, Flow
 
 __all__ = [
     "MeanDiscrepancy",
+    "TransportCost",
     "alignment_loss",
     "likelihood_ratio",
     "lrmf_loss",
@@ -146,6 +147,37 @@ class MeanDiscrepancy:
             return -0.5 * safe_sqrt(numpy, squares)
         matrices = [numpy.exp(-0.5 / h**2 * squares) for h in self.bandwidths]
         return sum(matrices[1:], matrices[0]) / len(matrices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransportCost:
+    """What it costs to move T(a) to b by given plans P and, for a Sinkhorn divergence, P'.
+
+    Σ_ij P_ij c(T(a_i), b_j) - ½ Σ_ij P'_ij c(T(a_i), T(a_j)) + offset
+
+    The batch holds ``plan`` P ``(n, m)`` and, if any, ``source_plan`` P' ``(n, n)`` and the scalar
+    ``offset``. Where the plans are optimal for the batch, its gradient is that of the optimal
+    cost, although the plans are constants to it: an optimum does not change to first order with
+    what attains it (the envelope theorem; for exact transport where one plan is optimal).
+
+    Args:
+        cost: c, ``"sqeuclidean"`` for |x - y|², ``"euclidean"`` for |x - y|.
+    """
+
+    cost: Literal["sqeuclidean", "euclidean"]
+
+    def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
+        flow = models["transform"]
+        x, y = flow.forward(batch["source"])[0], batch["target"]
+        numpy = flow.backend.namespace(x, y)
+        total = numpy.sum(batch["plan"] * self._costs(numpy, x, y))
+        if "source_plan" in batch:
+            total = total - 0.5 * numpy.sum(batch["source_plan"] * self._costs(numpy, x, x))
+        return total + batch["offset"] if "offset" in batch else total
+
+    def _costs(self, numpy: Any, x: Any, y: Any) -> Any:
+        squares = squared_distances(numpy, x, y)
+        return squares if self.cost == "sqeuclidean" else safe_sqrt(numpy, squares)
 
 
 def squared_distances(numpy: Any, x: Any, y: Any) -> Any:

@@ -10,11 +10,12 @@ import numpy as np
 
 from .. import distances
 from ..backends import get_backend
-from ..backends.base import Backend, Role
+from ..backends.base import Backend, Loss, Role
 from ..fitting import FitResult
 from ..models import Flow
 from ..objectives import MeanDiscrepancy
 from ..specs import Arrays, RealNVP
+from ..stepwise import Assistant
 from .stages import Stage
 from .trained import FITTED_MODELS, Job, TrainedAligner
 
@@ -27,8 +28,8 @@ class DiscrepancyAligner(TrainedAligner):
     _fitted: ClassVar[FITTED_MODELS] = {"transform_": (Flow, "transform")}
 
     @abstractmethod
-    def _stage(self, job: Job) -> Stage:
-        """The fit of the flow, from the data to learn from."""
+    def _objective(self, job: Job) -> tuple[Loss, Assistant | None]:
+        """What the flow minimises on the data to learn from, and who helps to compute it."""
 
     def _initial(
         self,
@@ -41,7 +42,20 @@ class DiscrepancyAligner(TrainedAligner):
         return {"transform": backend.init(Flow, self.transform_spec, source.shape[1:], rng)}
 
     def _learn(self, job: Job) -> FitResult:
-        (result,) = job.stages.run(self._stage(job))
+        loss, assistant = self._objective(job)
+        (result,) = job.stages.run(
+            Stage(
+                "flow",
+                loss,
+                tuple(job.roles.values()),
+                job.arrays,
+                job.data,
+                self._config(),
+                job.seeds[2],
+                job.held_out,
+                assistant,
+            )
+        )
         self.transform_, _ = self._snapshot(get_backend(self.backend), job.roles, result.arrays)
         return result
 
@@ -143,26 +157,15 @@ class MMDFlow(DiscrepancyAligner):
     ) -> None:
         self._store(locals())
 
-    def _stage(self, job: Job) -> Stage:
+    def _objective(self, job: Job) -> tuple[Loss, None]:
         for side, x in (job.held_out or {}).items():
             if len(x) < 2:
                 raise ValueError(
                     f"validation_fraction={self.validation_fraction} holds out {len(x)} {side} "
                     "point, but the kernel distance takes two; raise it"
                 )
-        bandwidths = self._bandwidths(job)
-        stage = Stage(
-            "flow",
-            MeanDiscrepancy(kernel=self.kernel, bandwidths=bandwidths),
-            tuple(job.roles.values()),
-            job.arrays,
-            job.data,
-            self._config(),
-            job.seeds[2],
-            job.held_out,
-        )
-        self.bandwidths_ = bandwidths
-        return stage
+        self.bandwidths_ = self._bandwidths(job)
+        return MeanDiscrepancy(kernel=self.kernel, bandwidths=self.bandwidths_), None
 
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus the unbiased estimate of MMD²(T(A), B) on held-out points: higher is better.

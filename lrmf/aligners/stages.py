@@ -16,6 +16,7 @@ from ..checkpoints import Checkpoint
 from ..fitting import FitConfig, FitResult, fit
 from ..objectives import likelihood
 from ..specs import Arrays
+from ..stepwise import Assistant
 
 __all__ = ["Stage", "Stages", "density_stage"]
 
@@ -32,6 +33,7 @@ class Stage:
     config: FitConfig
     seed: np.random.SeedSequence
     validation: Mapping[str, np.ndarray] | None = None
+    assistant: Assistant | None = None
 
 
 class Stages:
@@ -111,6 +113,7 @@ class Stages:
                 seed=stage.seed,
                 validation=stage.validation,
                 name=stage.name,
+                assistant=stage.assistant,
                 **self._options,
             )
         except BaseException:

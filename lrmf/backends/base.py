@@ -86,17 +86,28 @@ class Trainer(ABC):
     state: Any
 
     @abstractmethod
-    def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
+    def run(
+        self,
+        indices: Mapping[str, np.ndarray],
+        learning_rates: np.ndarray,
+        extra: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Take one step per row of ``indices``; return each step's losses.
 
         For a loss, ``indices`` are ``(steps, batch)`` and the result is ``(steps,)``. For a
         `Game` they are ``(steps, updates, batch)`` and ``(steps, players)``, of each player's
         last update in the step. A loss is that before the update.
+
+        The batch of a step has the rows of the data and the row of each ``extra`` array.
         """
 
     @abstractmethod
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         """The loss (of a game, the last player's) of the current arrays on whole data sets."""
+
+    @abstractmethod
+    def models(self) -> dict[str, Any]:
+        """The models by role around the current arrays."""
 
     @abstractmethod
     def arrays(self) -> dict[str, Arrays]:

@@ -52,10 +52,11 @@ def _chunk(
     data: Any,
     indices: Any,
     learning_rates: Any,
+    extra: Any,
 ) -> Any:
-    def move(k: int, learning_rate: Any, state: Any, rows: Any) -> Any:
+    def move(k: int, learning_rate: Any, further: Any, state: Any, rows: Any) -> Any:
         player, (arrays, moments) = game.players[k], state
-        batch = {name: data[name][rows[name]] for name in data}
+        batch = {name: data[name][rows[name]] for name in data} | further
 
         def loss(own: Any) -> Any:
             return loss_value(backend, player.loss, roles, dtype, arrays | own, batch)
@@ -67,10 +68,10 @@ def _chunk(
         return (arrays | own, (*moments[:k], moment, *moments[k + 1 :])), value
 
     def step(state: Any, inputs: Any) -> Any:
-        rows, learning_rate = inputs
+        rows, learning_rate, further = inputs
         start, values = 0, []
         for k, player in enumerate(game.players):
-            turn, stop = functools.partial(move, k, learning_rate), start + player.updates
+            turn, stop = functools.partial(move, k, learning_rate, further), start + player.updates
             if player.updates == 1:
                 state, value = turn(state, {name: rows[name][start] for name in rows})
             else:
@@ -81,7 +82,7 @@ def _chunk(
             start = stop
         return state, jnp.stack(values)
 
-    return jax.lax.scan(step, state, (indices, learning_rates))
+    return jax.lax.scan(step, state, (indices, learning_rates, extra))
 
 
 class JaxTrainer(Trainer):
@@ -115,15 +116,21 @@ class JaxTrainer(Trainer):
             self.state = (native, moments)
             self._data = {name: jnp.asarray(x, dtype) for name, x in data.items()}
 
-    def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
+    def run(
+        self,
+        indices: Mapping[str, np.ndarray],
+        learning_rates: np.ndarray,
+        extra: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
         with self._scope():
             rows = {
                 name: jnp.asarray(value, jnp.int32).reshape(len(value), self._updates, -1)
                 for name, value in indices.items()
             }
             rates = jnp.asarray(learning_rates, self._dtype)
+            further = {name: jnp.asarray(x, self._dtype) for name, x in (extra or {}).items()}
             self.state, losses = _chunk(
-                *self._static, self._gradient_clip, self.state, self._data, rows, rates
+                *self._static, self._gradient_clip, self.state, self._data, rows, rates, further
             )
             return np.asarray(losses[:, 0] if self._plain else losses)
 
@@ -131,6 +138,10 @@ class JaxTrainer(Trainer):
         with self._scope():
             batch = {name: jnp.asarray(x, self._dtype) for name, x in data.items()}
             return float(_compiled_loss(*self._exact, self.state[0], batch))
+
+    def models(self) -> dict[str, Any]:
+        backend, _, roles, dtype = self._static
+        return backend.models(roles, self.state[0], dtype)
 
     def arrays(self) -> dict[str, Arrays]:
         return jax.tree.map(np.array, self.state[0])

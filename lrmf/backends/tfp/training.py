@@ -94,12 +94,12 @@ def _chunk_function(
     backend: TFPBackend, game: Game, roles: tuple[Role, ...], dtype: str, gradient_clip: float
 ) -> Callable[..., Any]:
     @tf.function(jit_compile=True, autograph=False)
-    def chunk(state: Any, data: Any, indices: Any, learning_rates: Any) -> Any:
+    def chunk(state: Any, data: Any, indices: Any, learning_rates: Any, extra: Any) -> Any:
         steps, players = learning_rates.shape[0], game.players
 
-        def move(k: int, state: Any, rows: Any, learning_rate: Any) -> Any:
+        def move(k: int, state: Any, rows: Any, learning_rate: Any, further: Any) -> Any:
             player, (arrays, moments) = players[k], state
-            batch = {name: tf.gather(data[name], rows[name]) for name in data}
+            batch = {name: tf.gather(data[name], rows[name]) for name in data} | further
             value, gradients = loss_value_and_gradients(
                 backend, player.loss, roles, dtype, arrays, batch, player.roles
             )
@@ -119,7 +119,8 @@ def _chunk_function(
 
                 def turn(j: Any, state: Any, _: Any, k: int = k, start: int = start) -> Any:
                     rows = {name: indices[name][i, start + j] for name in data}
-                    return j + 1, *move(k, state, rows, learning_rates[i])
+                    further = {name: x[i] for name, x in extra.items()}
+                    return j + 1, *move(k, state, rows, learning_rates[i], further)
 
                 turns, start = player.updates, start + player.updates
                 loop = 0, state, tf.zeros((), dtype)
@@ -173,19 +174,28 @@ class TFPTrainer(Trainer):
         self.state = (native, tuple(moments))
         self._data = {name: backend.asarray(x, dtype) for name, x in data.items()}
 
-    def run(self, indices: Mapping[str, np.ndarray], learning_rates: np.ndarray) -> np.ndarray:
+    def run(
+        self,
+        indices: Mapping[str, np.ndarray],
+        learning_rates: np.ndarray,
+        extra: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
         rows = {
             name: tf.constant(value.reshape(len(value), self._updates, -1), tf.int32)
             for name, value in indices.items()
         }
         rates = tf.constant(learning_rates, self._dtype)
-        self.state, losses = self._chunk(self.state, self._data, rows, rates)
+        further = {name: tf.constant(x, self._dtype) for name, x in (extra or {}).items()}
+        self.state, losses = self._chunk(self.state, self._data, rows, rates, further)
         return losses.numpy()[:, 0] if self._plain else losses.numpy()
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         batch = {name: self._backend.asarray(x, self._dtype) for name, x in data.items()}
         models = self._backend.models(self._exact, self.state[0], self._dtype)
         return float(self._watched(models, batch))
+
+    def models(self) -> dict[str, Any]:
+        return self._backend.models(self._roles, self.state[0], self._dtype)
 
     def arrays(self) -> dict[str, Arrays]:
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), self.state[0])
