@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.metadata
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -29,6 +27,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
+from book.results.environment import environment
 from lrmf.theory import gaussian
 
 __all__ = ["Run", "load", "main", "runs"]
@@ -39,6 +38,7 @@ FEW_SEEDS = range(3)
 ROTATIONS = (-50.0, 50.0)
 HELD_OUT = 1000  # added to a seed: that of the pair that nothing is fitted to
 SNAPSHOT_EVERY = 250
+PACKAGES = ("jax", "tensorflow", "tensorflow-probability", "optax", "numpy", "scikit-learn")
 CURVE = 20  # steps that one entry of a saved loss curve averages
 
 Numbers = dict[str, Any]
@@ -193,28 +193,6 @@ def curve(losses: np.ndarray) -> np.ndarray:
     return losses[:whole].reshape(-1, CURVE).mean(axis=1).astype(np.float32)
 
 
-def environment() -> dict[str, Any]:
-    """What the numbers may depend on besides the settings."""
-    packages = ("jax", "tensorflow", "tensorflow-probability", "optax", "numpy", "scikit-learn")
-    return {
-        "lrmf": lrmf.__version__,
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in packages},
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf8").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
-
-
 def load(folder: Path = FOLDER) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read both files: the document, and the arrays by ``run/array``."""
     if not (folder / "runs.json").is_file():
@@ -267,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, value in lrmf.LRMF().get_params().items()
             if name in ("transform", "density", "steps", "batch_size", "learning_rate", "dtype")
         },
-        "environment": environment(),
+        "environment": environment(PACKAGES),
         "curve": CURVE,
         "held_out": HELD_OUT,
         "seconds": document.get("seconds", 0.0),
