@@ -160,7 +160,7 @@ def test_the_panel_has_equal_units_on_both_axes():
 
 
 def test_the_loss_axis_shows_all_but_a_peak_at_the_start():
-    rows = np.linspace(1.0, 0.0, 100)
+    rows = np.linspace(1.0, 0.1, 100)
     (low, high) = call(["lossRange", np.repeat(rows, 3).tolist()])[0]
     assert low < 0.0
     assert high > 1.0
@@ -168,7 +168,9 @@ def test_the_loss_axis_shows_all_but_a_peak_at_the_start():
     (low, high) = call(["lossRange", np.repeat(rows, 3).tolist()])[0]
     assert 1.0 < high < 5.0
     (low, high) = call(["lossRange", [2.0] * 9])[0]
-    assert low < 2.0 < high
+    assert 0.0 < low < 2.0 < high
+    (low, high) = call(["lossRange", np.repeat([9.0, 8.0], 3).tolist()])[0]
+    assert 7.0 < low < 8.0  # zero is far, and would flatten the curve
 
 
 def test_the_numbers_of_an_axis_are_round():

@@ -266,9 +266,9 @@
       const x = (value) => box.x + ((value - first) / (last - first)) * box.width;
       const y = (value) => box.y + ((high - value) / (high - low)) * box.height;
       this.stepOf = (px) => first + ((px - box.x) / box.width) * (last - first);
-      const xs = ticks(first, last, Math.max(2, Math.min(5, box.width / 70)));
+      const xs = ticks(first, last, Math.max(3, Math.min(5, box.width / 60)));
       context.clearRect(0, 0, width, height);
-      axes(context, colors, box, [x, xs, "training step"], [y, ticks(low, high, box.height / 35), loss.label]);
+      axes(context, colors, box, [x, xs, "training step"], [y, ticks(low, high, box.height / 25), loss.label]);
       clipped(context, box, () => {
         const count = loss.steps.length;
         const line = (k, column) => context.lineTo(x(loss.steps[k]), y(loss.values[3 * k + column]));

@@ -129,14 +129,16 @@
   }
 
   /* What the loss axis covers. A peak at the start would flatten everything that follows, so the axis
-     ends at four times the height that nine tenths of the bins stay below. */
+     ends at four times the height that nine tenths of the bins stay below. Zero means aligned; where it
+     is near, it is shown. */
   function lossRange(values) {
     const means = [];
     for (let i = 0; i < values.length; i += 3) means.push(values[i]);
     const sorted = means.sort((a, b) => a - b);
-    const low = sorted[0], peak = sorted[sorted.length - 1];
+    const least = sorted[0], peak = sorted[sorted.length - 1];
     const most = sorted[Math.floor(0.9 * (sorted.length - 1))];
-    const high = most > low ? Math.min(peak, low + 4 * (most - low)) : peak;
+    const high = most > least ? Math.min(peak, least + 4 * (most - least)) : peak;
+    const low = least > 0 && least < 0.3 * high ? 0 : least;
     const pad = 0.06 * (high - low || 1);
     return [low - pad, high + pad];
   }
