@@ -35,6 +35,9 @@ from . import (
     widgets as widgets,
 )
 from .aligners import (
+    AUB as AUB,
+)
+from .aligners import (
     CORAL as CORAL,
 )
 from .aligners import (
@@ -42,6 +45,9 @@ from .aligners import (
 )
 from .aligners import (
     AdversarialFlow as AdversarialFlow,
+)
+from .aligners import (
+    BackToBackFlow as BackToBackFlow,
 )
 from .aligners import (
     EMDFlow as EMDFlow,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from .specs import FFJORD, Arrays, Shape, Spec
 if TYPE_CHECKING:
     from .backends.base import Backend
 
-__all__ = ["DTYPES", "Classifier", "Density", "Flow", "Model"]
+__all__ = ["DTYPES", "Classifier", "Composed", "Density", "Flow", "Model"]
 
 DTYPES = ("float32", "float64")
 
@@ -115,6 +115,71 @@ class Flow(Model):
                 "to count; FFJORD has"
             )
         return int(self._call("inverse_evaluations" if inverse else "forward_evaluations", x))
+
+
+class Composed(Flow):
+    """Flows applied one after the other, each of them forwards or inverted.
+
+    Its ``spec`` is the tuple of theirs. Its arrays are theirs, the k-th flow's with the prefix
+    ``"k/"``.
+
+    Args:
+        flows: the first is applied first.
+        inverted: for each of them, whether its inverse is applied; by default none is.
+
+    Raises:
+        ValueError: no flows, another number of ``inverted``, or flows of different backends,
+            dtypes or event shapes.
+    """
+
+    def __init__(self, flows: Sequence[Flow], *, inverted: Sequence[bool] | None = None) -> None:
+        if inverted is None:
+            inverted = [False] * len(flows)
+        if not len(flows) == len(inverted) > 0:
+            raise ValueError(
+                "expected one flow or more, and for each whether it is inverted: "
+                f"{len(flows)} flows, {len(inverted)} of inverted"
+            )
+        shapes = {flow.event_shape for flow in flows} - {None}
+        kinds = {(flow.backend.name, flow.dtype) for flow in flows}
+        if len(shapes) > 1 or len(kinds) > 1:
+            raise ValueError(
+                "flows can only be composed if they have one backend, dtype and event shape, got "
+                + "; ".join(f"{f.backend.name}, {f.dtype}, {f.event_shape}" for f in flows)
+            )
+        self.parts = tuple(zip(flows, map(bool, inverted), strict=True))
+        super().__init__(
+            tuple(flow.spec for flow in flows),
+            {
+                f"{k}/{name}": value
+                for k, flow in enumerate(flows)
+                for name, value in flow.native_arrays.items()
+            },
+            flows[0].backend,
+            dtype=flows[0].dtype,
+            event_shape=next(iter(shapes), None),
+        )
+
+    def forward(self, x: Any) -> tuple[Any, Any]:
+        return self._apply(x, [(f.inverse if back else f.forward) for f, back in self.parts])
+
+    def inverse(self, y: Any) -> tuple[Any, Any]:
+        return self._apply(y, [(f.forward if back else f.inverse) for f, back in self.parts[::-1]])
+
+    def function_evaluations(self, x: Any, *, inverse: bool = False) -> int:
+        total = 0
+        for flow, back in self.parts[::-1] if inverse else self.parts:
+            total += flow.function_evaluations(x, inverse=back != inverse)
+            x, _ = flow.inverse(x) if back != inverse else flow.forward(x)
+        return total
+
+    @staticmethod
+    def _apply(x: Any, maps: list[Any]) -> tuple[Any, Any]:
+        x, total = maps[0](x)
+        for apply in maps[1:]:
+            x, log_det = apply(x)
+            total = total + log_det
+        return x, total
 
 
 class Density(Model):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .models import Density, Flow
+from .models import Composed, Density, Flow
 
 __all__ = [
     "MeanDiscrepancy",
@@ -103,6 +103,21 @@ def lrmf_loss(transform: Flow, density: Density, a: Any, b: Any, *, constant: fl
 def likelihood_ratio(models: dict[str, Any], batch: dict[str, Any]) -> Any:
     """`lrmf_loss` in the form that `lrmf.fitting.fit` takes: roles by name."""
     return lrmf_loss(models["transform"], models["density"], batch["source"], batch["target"])
+
+
+def upper_bound(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+    """`alignment_loss` of two domains that both have a map, for `lrmf.fitting.fit`."""
+    maps = [models["transform"], models["target_transform"]]
+    return alignment_loss(maps, models["density"], [batch["source"], batch["target"]])
+
+
+def back_to_back(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+    """-E[log p_G(a)] - E[log p_F(b)] for flows G and F from one prior, for `lrmf.fitting.fit`.
+
+    It is `alignment_loss` with the maps G⁻¹ and F⁻¹ and the prior for the shared density.
+    """
+    maps = [Composed([models[name]], inverted=[True]) for name in ("transform", "target_transform")]
+    return alignment_loss(maps, models["prior"], [batch["source"], batch["target"]])
 
 
 def likelihood(models: dict[str, Any], batch: dict[str, Any]) -> Any:

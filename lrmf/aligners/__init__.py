@@ -1,17 +1,21 @@
 """Aligners: estimators with ``fit``, ``transform``, ``inverse_transform`` and ``score``."""
 
 from .adversarial import AdversarialFlow
+from .back_to_back import BackToBackFlow
 from .closed_form import CORAL, GaussianOT
 from .discrepancy import MMDFlow
 from .distance import LikelihoodRatioDistance, lrd
 from .entropic import EntropicOT
 from .likelihood_ratio import LRMF
 from .transport import EMDFlow, SinkhornFlow
+from .upper_bound import AUB
 
 __all__ = [
+    "AUB",
     "CORAL",
     "LRMF",
     "AdversarialFlow",
+    "BackToBackFlow",
     "EMDFlow",
     "EntropicOT",
     "GaussianOT",
