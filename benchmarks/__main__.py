@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import continuous
 from benchmarks.cold import Backend, certified_moons, import_time
 from benchmarks.hardware import describe, versions
 from benchmarks.peers import PEERS, available
@@ -29,13 +30,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Speed, start-up time and memory, next to other libraries. Run it on a "
-        "machine that does nothing else. --repeats 0, --cold-repeats 0 and --import-repeats 0 "
-        "leave a part out.",
+        "machine that does nothing else. --repeats 0, --continuous-repeats 0, "
+        "--cold-repeats 0 and --import-repeats 0 leave a part out.",
     )
     parser.add_argument("--hidden", type=_positive, nargs="+", default=[64, 128, 512], metavar="H")
     parser.add_argument("--peers", nargs="+", choices=tuple(PEERS), default=list(PEERS))
     parser.add_argument("--repeats", type=_count, default=5, help="rounds over all peers")
     parser.add_argument("--seconds", type=_seconds, default=2.0, help="per peer and round")
+    parser.add_argument("--continuous-repeats", type=_count, default=3, help="of FFJORD")
     parser.add_argument("--cold-repeats", type=_count, default=3, help="of moons, per backend")
     parser.add_argument("--import-repeats", type=_count, default=15)
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
@@ -53,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         "versions": versions(),
         "unavailable": [name for name in options.peers if name not in present],
         "training": [],
+        "continuous": {},
         "moons": {},
         "imports": {},
     }
@@ -62,6 +65,13 @@ def main(arguments: Sequence[str]) -> int:
         document["imports"] = _imports(options.import_repeats)
     if options.cold_repeats:
         document["moons"] = _moons(options.cold_repeats)
+    if options.continuous_repeats:
+        _progress("FFJORD")
+        document["continuous"] = continuous.measure(
+            [backend for backend in BACKENDS if available(f"lrmf-{backend}")],
+            repeats=options.continuous_repeats,
+            seconds=options.seconds,
+        )
     if options.repeats:
         document["training"] = measure(
             [Workload(hidden=hidden) for hidden in options.hidden],

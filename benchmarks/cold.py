@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from benchmarks.hardware import peak_memory
 from benchmarks.worker import ROOT, child_environment
 
-__all__ = ["Backend", "certified_moons", "import_time"]
+__all__ = ["Backend", "certified_moons", "import_time", "timed_child"]
 
 Backend = Literal["jax", "tfp"]
 
@@ -31,7 +31,7 @@ def import_time(module: str) -> dict[str, Any]:
     Returns the seconds of the import statement and of the whole process, and which of JAX and
     TensorFlow got loaded.
     """
-    return _timed_child(["-c", IMPORT.format(module=module)])
+    return timed_child(["-c", IMPORT.format(module=module)])
 
 
 def certified_moons(backend: Backend) -> dict[str, Any]:
@@ -40,10 +40,11 @@ def certified_moons(backend: Backend) -> dict[str, Any]:
     `wall_seconds` runs from starting the process until it has ended, so imports and
     compilation are in it; the certificate is for moons drawn with another seed.
     """
-    return _timed_child(["-m", "benchmarks.cold", backend])
+    return timed_child(["-m", "benchmarks.cold", backend])
 
 
-def _timed_child(arguments: list[str]) -> dict[str, Any]:
+def timed_child(arguments: list[str]) -> dict[str, Any]:
+    """Run Python with these arguments; what it printed last, as JSON, and how long it took."""
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *arguments],

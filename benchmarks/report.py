@@ -19,6 +19,7 @@ KEYS = (
     "versions",
     "unavailable",
     "training",
+    "continuous",
     "moons",
     "imports",
     "budgets",
@@ -27,6 +28,8 @@ KEYS = (
 
 IMPORT_SECONDS = 0.2
 MOONS_SECONDS = 20.0
+CONTINUOUS_RATIO = 4.0
+COMPILE_SECONDS = 10.0
 BUSY = 0.25
 
 
@@ -63,6 +66,13 @@ def budgets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.append(
                 _at_least(f"lrmf-jax share of the matmul rate, hidden {hidden}", 90.0, share, "%")
             )
+    if "jax" in (entries := document["continuous"]):
+        ours = entries["jax"]
+        if "tfp" in ours["ratio_to"]:
+            ratio = ours["ratio_to"]["tfp"]["median"]
+            found.append(_at_least("FFJORD, jax to tfp", CONTINUOUS_RATIO, ratio, "x"))
+        compiled = ours["compile_seconds"]["median"]
+        found.append(_at_most("FFJORD, compilation, jax", COMPILE_SECONDS, compiled, "s"))
     for backend, runs in document["moons"].items():
         wall = runs["wall_seconds"]["median"]
         what = f"moons, cold process to certificate, {backend}"
@@ -93,6 +103,13 @@ def text(document: Mapping[str, Any]) -> str:
         lines.append(f"not installed, not timed: {', '.join(document['unavailable'])}")
     for entry in document["training"]:
         lines += ["", *_training(entry)]
+    if document["continuous"]:
+        lines += ["", "FFJORD LRMF, two blocks of (16, 16, 16), batch 256+256: median (min-max)"]
+    for backend, entry in document["continuous"].items():
+        lines.append(
+            f"  {backend:<6} {_spread(entry['steps_per_second'], '.1f')} steps/s at tolerance "
+            f"{entry['tolerance']:g}, compiled in {_spread(entry['compile_seconds'], '.1f')} s"
+        )
     if document["moons"]:
         lines += ["", "moons, cold process to certificate: median (min-max)"]
     for backend, runs in document["moons"].items():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lrmf
-from benchmarks import hardware, peers, report, training
+from benchmarks import continuous, hardware, peers, report, training
 from benchmarks.__main__ import main, parse
 from benchmarks.worker import Worker
 from benchmarks.workload import PARITY_STEPS, Arrays, Data, Workload
@@ -268,7 +268,9 @@ def spread(value: float) -> dict[str, float]:
     return {"median": value, "min": 0.9 * value, "max": 1.1 * value}
 
 
-def document(*, ratio: float, share: float, wall: float, seconds: float) -> dict[str, Any]:
+def document(
+    *, ratio: float, share: float, wall: float, seconds: float, compiled: float
+) -> dict[str, Any]:
     """What a run would have measured, without the budgets."""
 
     def peer(others: list[str]) -> dict[str, Any]:
@@ -307,6 +309,14 @@ def document(*, ratio: float, share: float, wall: float, seconds: float) -> dict
         "versions": {},
         "unavailable": ["zuko"],
         "training": [{"hidden": hidden, **entry} for hidden in (64, 128, 512)],
+        "continuous": {
+            "jax": {
+                "tolerance": 1e-4,
+                "steps_per_second": {"rounds": [50.0], **spread(50.0)},
+                "compile_seconds": {"runs": [compiled], **spread(compiled)},
+                "ratio_to": {"tfp": spread(ratio)},
+            }
+        },
         "moons": {"jax": moons},
         "imports": {
             "lrmf": {
@@ -318,7 +328,9 @@ def document(*, ratio: float, share: float, wall: float, seconds: float) -> dict
     }
 
 
-GOOD: dict[str, float] = {"ratio": 5.7, "share": 0.95, "wall": 12.0, "seconds": 0.1}
+GOOD: dict[str, float] = {
+    "ratio": 5.7, "share": 0.95, "wall": 12.0, "seconds": 0.1, "compiled": 8.0,
+}  # fmt: skip
 
 
 class TestReport:
@@ -331,6 +343,8 @@ class TestReport:
             "lrmf-tfp to tfp-loop, hidden 64",
             "lrmf-tfp to tfp-loop, hidden 512",
             "lrmf-jax share of the matmul rate, hidden 512",
+            "FFJORD, jax to tfp",
+            "FFJORD, compilation, jax",
             "moons, cold process to certificate, jax",
             "moons certified as aligned, jax",
         ]
@@ -339,7 +353,8 @@ class TestReport:
     @pytest.mark.parametrize(
         ("worse", "missed"),
         [
-            ({"ratio": 3.9}, {"lrmf-jax to tfp-loop, hidden 64"}),
+            ({"ratio": 3.9}, {"lrmf-jax to tfp-loop, hidden 64", "FFJORD, jax to tfp"}),
+            ({"compiled": 10.1}, {"FFJORD, compilation, jax"}),
             ({"share": 0.89}, {"lrmf-jax share of the matmul rate, hidden 512"}),
             ({"wall": 20.1}, {"moons, cold process to certificate, jax"}),
             ({"seconds": 0.21}, {"import lrmf"}),
@@ -392,6 +407,24 @@ class TestReport:
             report.write(measured, tmp_path)
 
 
+class TestContinuous:
+    def test_backends_that_do_other_work_are_refused(self) -> None:
+        continuous.check_losses({"jax": [3.0, 2.0], "tfp": [3.001, 2.001]})
+        for wrong in ([3.0, 2.1], [3.0, math.nan]):
+            with pytest.raises(ValueError, match=r"losses of tfp and jax differ .* not do the same"):
+                continuous.check_losses({"jax": [3.0, 2.0], "tfp": wrong})
+
+    @pytest.mark.slow
+    def test_jax_is_timed(self) -> None:
+        pytest.importorskip("diffrax")
+        (entry,) = continuous.measure(["jax"], repeats=1, seconds=0.01).values()
+        assert entry["parameters"] == 2 * 1352
+        assert entry["steps_per_second"]["median"] > 0
+        assert entry["compile_seconds"]["median"] > 0
+        assert entry["ratio_to"] == {}
+        assert len(entry["first_losses"]) == 10
+
+
 class TestCommand:
     def test_defaults_are_the_full_run(self) -> None:
         options = parse([])
@@ -419,6 +452,7 @@ class TestCommand:
 
     def test_import_part(self, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["--repeats", "0", "--cold-repeats", "0", "--import-repeats", "2"]
+        arguments += ["--continuous-repeats", "0"]
         assert main([*arguments, "--output", str(tmp_path)]) == 0
         (path,) = tmp_path.iterdir()
         written = json.loads(path.read_text())
@@ -442,6 +476,7 @@ class TestCommand:
         monkeypatch.setattr(training, "available_libraries", lambda: ["numpy"])
         arguments = ["--hidden", "8", "--peers", "lrmf-jax", "--repeats", "2", "--seconds", "0.05"]
         arguments += ["--cold-repeats", "0", "--import-repeats", "0", "--output", str(tmp_path)]
+        arguments += ["--continuous-repeats", "0"]
         assert main(arguments) == 0
         (path,) = tmp_path.iterdir()
         (entry,) = json.loads(path.read_text())["training"]
