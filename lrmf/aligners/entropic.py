@@ -41,10 +41,11 @@ class EntropicOT(ComputedAligner):
         T(x) = Σ_j w_j(x) y_j,    w(x) = softmax_j((g_j - |x - y_j|²) / ε),
 
     where g is the dual potential of the target. At a point x_i of the data, w_j(x_i) = n P_ij:
-    there T is the barycentric projection of POT's ``ot.da.SinkhornTransport``. For a new point
-    POT takes the displacement of the nearest point of the data, which jumps from one cell to the
-    next. The formula above, the entropic map of Pooladian and Niles-Weed, is smooth, needs no
-    search, and estimates the optimal map. It never leaves the convex hull of the target points.
+    there T is the barycentric projection. New points are mapped by the same formula, the entropic
+    map of Pooladian and Niles-Weed, as by POT's ``ot.da.SinkhornTransport``. It is smooth, while
+    the displacement of the nearest point of the data (Ferradans et al., POT's other choice) jumps
+    from one point's cell to the next; it estimates the optimal map, and never leaves the convex
+    hull of the target points.
 
     T averages, so T(A) is narrower than B: by ε/2 in variance along each direction, to first
     order, where A and B are equally wide. Where ε is large all points go to the mean of B. As ε

@@ -1,0 +1,167 @@
+"""CORAL and GaussianOT against SciPy, POT and the theory's closed forms."""
+
+import numpy as np
+import ot
+import pytest
+from scipy.linalg import inv, sqrtm
+
+import lrmf
+from lrmf.theory import gaussian
+
+KINDS = [lrmf.CORAL, lrmf.GaussianOT]
+
+
+def clouds(features, seed=0, n=200, m=150):
+    rng = np.random.default_rng([seed, features])
+    mix = rng.normal(size=(2, features, features)) + np.eye(features)
+    a, b = rng.normal(size=(n, features)) @ mix[0], rng.normal(size=(m, features)) @ mix[1]
+    return a - 3.0, b + rng.normal(size=features)
+
+
+def moments(x):
+    return x.mean(axis=0), np.atleast_2d(np.cov(x.T, bias=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("features", [1, 2, 5])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_moments_are_matched_exactly(kind, features, seed):
+    a, b = clouds(features, seed)
+    model = kind().fit(Xs=a, Xt=b)
+    for x, y in ((model.transform(a), b), (model.inverse_transform(b), a)):
+        for ours, theirs in zip(moments(x), moments(y), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-9 * np.abs(moments(y)[1]).max())
+    assert abs(model.score(a, b)) < 1e-9
+
+
+@pytest.mark.parametrize("regularization", [0.0, 0.3])
+@pytest.mark.parametrize("features", [1, 2, 5])
+class TestMaps:
+    def test_coral_is_whitening_and_colouring(self, features, regularization):
+        a, b = clouds(features)
+        model = lrmf.CORAL(regularization=regularization).fit(Xs=a, Xt=b)
+        (mean_a, cov_a), (mean_b, cov_b) = moments(a), moments(b)
+        cov_a, cov_b = (c + regularization * np.eye(features) for c in (cov_a, cov_b))
+        expected = (a - mean_a) @ inv(sqrtm(cov_a)) @ sqrtm(cov_b) + mean_b
+        np.testing.assert_allclose(model.transform(a), expected, atol=1e-8)
+        matrix, shift = gaussian.moment_matching_map(
+            np.eye(features), mean_a=mean_a, cov_a=cov_a, mean_b=mean_b, cov_b=cov_b
+        )
+        np.testing.assert_allclose(model.matrix_, matrix, atol=1e-8)
+        np.testing.assert_allclose(model.shift_, shift, atol=1e-8)
+
+    def test_gaussian_ot_is_pots(self, features, regularization):
+        a, b = clouds(features)
+        model = lrmf.GaussianOT(regularization=regularization).fit(Xs=a, Xt=b)
+        matrix, shift = ot.gaussian.empirical_bures_wasserstein_mapping(a, b, reg=regularization)
+        np.testing.assert_allclose(model.matrix_, matrix, atol=1e-8)
+        np.testing.assert_allclose(model.shift_, shift[0], atol=1e-8)
+        assert np.array_equal(model.matrix_, model.matrix_.T)
+        assert np.linalg.eigvalsh(model.matrix_)[0] > 0
+
+
+def test_the_original_coral():
+    """Algorithm 1 of Sun, Feng and Saenko: Σ + I, no means; here with covariances over n."""
+    a, b = (x - x.mean(axis=0) for x in clouds(3))
+    source, target = (np.cov(x.T, bias=True) + np.eye(3) for x in (a, b))
+    original = a @ inv(sqrtm(source)) @ sqrtm(target)
+    model = lrmf.CORAL(regularization=1.0).fit(Xs=a, Xt=b)
+    np.testing.assert_allclose(model.transform(a), original, atol=1e-10)
+
+
+def test_gaussian_ot_moves_points_least():
+    a, b = clouds(3)
+    costs = [
+        np.mean(np.sum((kind().fit(Xs=a, Xt=b).transform(a) - a) ** 2, axis=1)) for kind in KINDS
+    ]
+    assert costs[1] < costs[0] - 0.05
+    assert costs[1] == pytest.approx(gaussian.wasserstein(*moments(a), *moments(b)) ** 2)
+
+
+def test_where_covariances_commute_both_are_one_map():
+    a, b = clouds(2)
+    turned = 2 * (a - a.mean(axis=0)) + 1
+    first, second = (kind().fit(Xs=a, Xt=turned) for kind in KINDS)
+    np.testing.assert_allclose(first.matrix_, second.matrix_, atol=1e-10)
+    first, second = (kind().fit(Xs=a, Xt=b) for kind in KINDS)
+    assert np.abs(first.matrix_ - second.matrix_).max() > 0.05
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestScore:
+    def test_it_is_pots_distance_of_moments(self, kind):
+        a, b = clouds(3)
+        held_a, held_b = clouds(3, seed=1)
+        model = kind().fit(Xs=a, Xt=b)
+        (mean_a, cov_a), (mean_b, cov_b) = moments(model.transform(held_a)), moments(held_b)
+        expected = ot.gaussian.bures_wasserstein_distance(mean_a, mean_b, cov_a, cov_b) ** 2
+        assert model.score(held_a, held_b) == pytest.approx(-expected, rel=1e-9)
+
+    def test_two_points_a_side_will_do(self, kind):
+        a, b = clouds(3)
+        score = kind().fit(Xs=a, Xt=b).score(a[:2], b[:2])
+        assert np.isfinite(score)
+        assert score <= 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestSingularCovariances:
+    @pytest.mark.parametrize("side", ["a constant", "a sum", "few points"])
+    def test_of_the_source(self, kind, side):
+        a, b = clouds(3)
+        singular = {
+            "a constant": np.where([True, True, False], a, 7.0),
+            "a sum": np.column_stack([a[:, :2], a[:, 0] + a[:, 1]]),
+            "few points": a[:3],
+        }[side]
+        message = r"^the covariance of Xs is singular: .* eigenvalues from .*; drop features that"
+        with pytest.raises(ValueError, match=message):
+            kind().fit(Xs=singular, Xt=b)
+        model = kind(regularization=1e-3).fit(Xs=singular, Xt=b)
+        back = model.inverse_transform(model.transform(singular))
+        np.testing.assert_allclose(back, singular, atol=1e-6)
+
+    def test_of_the_target(self, kind, tmp_path):
+        a, b = clouds(3)
+        flat = np.column_stack([b[:, :2], b[:, 0] + b[:, 1]])
+        model = kind().fit(Xs=a, Xt=flat)
+        np.testing.assert_allclose(moments(model.transform(a))[1], moments(flat)[1], atol=1e-6)
+        model.save(tmp_path / "model.lrmf")
+        for fitted in (model, kind.load(tmp_path / "model.lrmf")):
+            with pytest.raises(ValueError, match="no inverse, because the covariance of Xt was"):
+                fitted.inverse_transform(flat)
+            with pytest.raises(ValueError, match="no inverse, because the covariance of Xt was"):
+                fitted.flow("jax")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_are_flattened(kind):
+    a, b = clouds(4)
+    flat = kind().fit(Xs=a, Xt=b)
+    pictures = kind().fit(Xs=a.reshape(-1, 2, 2), Xt=b.reshape(-1, 2, 2))
+    moved = pictures.transform(a.reshape(-1, 2, 2))
+    assert moved.shape == (200, 2, 2)
+    np.testing.assert_array_equal(moved.reshape(-1, 4), flat.transform(a))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_a_flow(kind, backend):
+    a, b = clouds(3)
+    model = kind().fit(Xs=a, Xt=b)
+    flow = model.flow(backend, dtype="float64")
+    moved, log_det = flow.forward(a)
+    np.testing.assert_allclose(moved, model.transform(a), atol=1e-10)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(model.matrix_)[1], atol=1e-10)
+    np.testing.assert_allclose(flow.inverse(b)[0], model.inverse_transform(b), atol=1e-8)
+
+
+def test_a_file_without_its_arrays(tmp_path):
+    from lrmf import storage
+
+    path = tmp_path / "model.lrmf"
+    lrmf.CORAL().fit(Xs=clouds(2)[0], Xt=clouds(2)[1]).save(path)
+    arrays, document = storage.read(path, "CORAL")
+    del arrays["shift_"]
+    storage.write(path, arrays, document)
+    with pytest.raises(ValueError, match="is damaged: it lacks shift_; save the model again"):
+        lrmf.CORAL.load(path)
