@@ -185,7 +185,7 @@ def fit(
                 # A bad first loss blames the arrays that the chunk before ended with.
                 run.back(before if fault == 0 else mark)
                 state.outcome = "diverged"
-                status = _divergence(config, state.step, start + fault, value, roles)
+                status = _divergence(config, state.step, start + fault, value, roles, loss)
                 break
             state.step = end
             state.losses.extend(losses.tolist())
@@ -361,13 +361,20 @@ def _finite(arrays: Mapping[str, Arrays]) -> bool:
 
 
 def _divergence(
-    config: FitConfig, kept: int, step: int, value: float, roles: tuple[Role, ...]
+    config: FitConfig,
+    kept: int,
+    step: int,
+    value: float,
+    roles: tuple[Role, ...],
+    loss: Loss | Game,
 ) -> str:
     what = "exploded" if np.isfinite(value) else "became non-finite"
+    others = loss.players[:-1] if isinstance(loss, Game) else ()
+    rates = "".join(f", of {p.name} {p.rate * config.learning_rate:g}" for p in others)
     cause = (
         "The first step was already bad: check the scale of the data (standardise them)"
         if step == 0
-        else f"Lower learning_rate (now {config.learning_rate:g}) or gradient_clip "
+        else f"Lower learning_rate (now {config.learning_rate:g}{rates}) or gradient_clip "
         f"(now {config.gradient_clip:g}), or standardise the data"
     )
     # An explosion has a value, which no solver that gave up would have given.

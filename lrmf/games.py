@@ -109,42 +109,41 @@ def adversarial_lrd(
     return gain + alignment_loss([None, None], density, [moved, b]) + constant
 
 
-def classifier_game(loss: ClassifierLoss, **adversary: Any) -> Game:
-    """A discriminator against a flow; ``adversary`` is the discriminator's part of `Player`.
+def classifier_game(loss: ClassifierLoss, **opponent: Any) -> Game:
+    """A discriminator against a flow; ``opponent`` is the discriminator's part of `Player`.
 
     Roles: ``transform`` and ``adversary``; data: ``source`` and ``target``.
     """
     _check_loss(loss)
     discriminator, generator = _CLASSIFIER_LOSSES[loss]
-    return _game(discriminator, generator, ("transform",), **adversary)
+    return _game({"adversary": discriminator}, generator, **opponent)
 
 
-def density_game(**adversary: Any) -> Game:
-    """A private density against a flow and a shared density, as in `adversarial_lrd`.
+def density_game(**opponent: Any) -> Game:
+    """A private and a shared density against a flow, as in `adversarial_lrd`.
+
+    The shared density and the flow minimise the same; it is a player of its own so that it, like
+    the adversary, can keep up with the flow. ``opponent`` is both densities' part of `Player`.
 
     Roles: ``transform``, ``density`` and ``adversary``; data: ``source`` and ``target``.
     """
-    return _game(_private_loss, _shared_loss, ("transform", "density"), **adversary)
+    return _game({"adversary": _private_loss, "density": _shared_loss}, _distance, **opponent)
 
 
 def _game(
-    adversary_loss: Any,
-    flow_loss: Any,
-    roles: tuple[str, ...],
+    opponents: dict[str, Callable[..., Any]],
+    flow_loss: Callable[..., Any],
     *,
     updates: int,
     rate: float,
     betas: tuple[float, float],
 ) -> Game:
-    adversary = Player(
-        name="adversary",
-        roles=("adversary",),
-        loss=adversary_loss,
-        updates=updates,
-        rate=rate,
-        betas=betas,
-    )
-    return Game((adversary, Player(name="flow", roles=roles, loss=flow_loss, betas=betas)))
+    players = [
+        Player(name=name, roles=(name,), loss=loss, updates=updates, rate=rate, betas=betas)
+        for name, loss in opponents.items()
+    ]
+    flow = Player(name="flow", roles=("transform",), loss=flow_loss, betas=betas)
+    return Game((*players, flow))
 
 
 # Functions are compared by identity, so that equal games share one compilation.
@@ -169,6 +168,11 @@ def _private_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:
 
 
 def _shared_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+    moved, _ = models["transform"].forward(batch["source"])
+    return alignment_loss([None, None], models["density"], [moved, batch["target"]])
+
+
+def _distance(models: dict[str, Any], batch: dict[str, Any]) -> Any:
     return adversarial_lrd(
         models["transform"],
         models["density"],

@@ -21,6 +21,8 @@ SPECS = {
     "realnvp": (lrmf.RealNVP(blocks=3, hidden=(8, 6)), 5),
     "realnvp-split": (lrmf.RealNVP(blocks=2, hidden=(8,), split=4), 5),
     "realnvp-no-hidden-layer": (lrmf.RealNVP(blocks=1, hidden=()), 2),
+    "discriminator": (lrmf.Discriminator(hidden=(8, 6)), 3),
+    "discriminator-free": (lrmf.Discriminator(hidden=(), spectral_norm=False), 1),
 }
 
 every_spec = pytest.mark.parametrize(("spec", "d"), SPECS.values(), ids=SPECS)
@@ -133,6 +135,9 @@ def test_numpy_integers_become_plain_ones():
         (lambda: lrmf.RealNVP(hidden="64"), "hidden must be a tuple of positive.*got '64'"),
         (lambda: lrmf.RealNVP(split=0), "split must be a positive integer or None, got 0"),
         (lambda: lrmf.RealNVP(split=1.5), r"split must be a positive integer or None, got 1\.5"),
+        (lambda: lrmf.Discriminator(hidden=8), "hidden must be a tuple of positive.*got 8"),
+        (lambda: lrmf.Discriminator(hidden=(8, -1)), r"hidden must be a tuple of .*got \(8, -1\)"),
+        (lambda: lrmf.Discriminator(spectral_norm=1), "spectral_norm must be True or False, got 1"),
         (lambda: lrmf.Histogram(edges=3), r"edges must hold two or more.*got \[3\] .*linspace"),
         (lambda: lrmf.Histogram(edges=()), r"edges must hold two or more.*got \[\] for feature 0"),
         (lambda: lrmf.Histogram(edges=[[0, 1], [2]]), r"two or more .*got \[2\] for feature 1"),

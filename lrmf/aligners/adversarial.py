@@ -53,9 +53,9 @@ class AdversarialFlow(TrainedAligner):
         backend: ``"jax"`` or ``"tfp"``.
         steps: optimiser steps of T.
         batch_size: points per side and update; a side of at most this size is used whole.
-        learning_rate: Adam's initial step size for T, and for the shared density.
-        adversary_learning_rate: that of the adversary, by default the same.
-        adversary_steps: updates of the adversary, on minibatches of their own, before each of T.
+        learning_rate: Adam's initial step size for T.
+        adversary_learning_rate: that for the adversary, and for the shared density beside it.
+        adversary_steps: their updates, on minibatches of their own, before each update of T.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares in the game.
         seed: of initial arrays, minibatches and the validation split.
         schedule: ``"cosine"`` decays both learning rates to zero, ``"constant"`` keeps them.
@@ -76,9 +76,10 @@ class AdversarialFlow(TrainedAligner):
             adversary is one; otherwise ``None``.
         constant_: max E log P(b) on the training data, in nats; zero against a discriminator.
         history_: ``step``, ``loss`` (T's, with the constant) and ``adversary_loss`` (of its last
-            update) of every step; ``validation_step`` and ``validation_loss`` (T's) where data
-            were held out. Against D, log 4 minus ``adversary_loss`` is its estimate of 2 JSD, on
-            the scale of the likelihood-ratio distance (not with the hinge loss).
+            update) of every step, and ``density_loss`` where there is a shared density;
+            ``validation_step`` and ``validation_loss`` (T's) where data were held out. Log 4
+            minus ``adversary_loss`` is a discriminator's estimate of 2 JSD, on the scale of the
+            likelihood-ratio distance (not with the hinge loss).
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
             or two: finished, stopped early, diverged, interrupted.
         n_steps_, seconds_: steps behind the flow, and time for all of the fit.
@@ -105,7 +106,7 @@ class AdversarialFlow(TrainedAligner):
     adversary: Any
     density: Any
     loss: ClassifierLoss
-    adversary_learning_rate: float | None
+    adversary_learning_rate: float
     adversary_steps: int
     beta_1: float
     beta_2: float
@@ -126,9 +127,9 @@ class AdversarialFlow(TrainedAligner):
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
         batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        adversary_learning_rate: float | None = None,
-        adversary_steps: int = 1,
+        learning_rate: float = 2e-4,
+        adversary_learning_rate: float = 1e-3,
+        adversary_steps: int = 5,
         beta_1: float = 0.5,
         beta_2: float = 0.9,
         seed: int = 0,
@@ -253,20 +254,18 @@ class AdversarialFlow(TrainedAligner):
         return isinstance(self.adversary, Discriminator)
 
     def _game(self) -> Game:
-        rate = self.adversary_learning_rate
-        adversary = {
+        opponent: dict[str, Any] = {
             "updates": self.adversary_steps,
-            "rate": 1.0 if rate is None else float(rate / self.learning_rate),
+            "rate": float(self.adversary_learning_rate / self.learning_rate),
             "betas": (float(self.beta_1), float(self.beta_2)),
         }
         if self._classifies:
-            return classifier_game(self.loss, **adversary)
-        return density_game(**adversary)
+            return classifier_game(self.loss, **opponent)
+        return density_game(**opponent)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.adversary_learning_rate is not None:
-            check_positive_number("adversary_learning_rate", self.adversary_learning_rate)
+        check_positive_number("adversary_learning_rate", self.adversary_learning_rate)
         check_positive_int("adversary_steps", self.adversary_steps)
         check_fraction("beta_1", self.beta_1)
         check_fraction("beta_2", self.beta_2)

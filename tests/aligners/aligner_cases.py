@@ -91,10 +91,21 @@ TRAINED = {
     "progress": False,
 }
 
-#: A flow that learns more slowly than its adversary.
-GAME = {**TRAINED, "learning_rate": 0.01, "adversary_learning_rate": 0.05}
-#: An adversary learns, but the flow does not. After a step of both the score would tell nothing.
+#: A game, and one in which an adversary learns but the flow does not: after a single step of both
+#: the score would tell nothing.
+GAME = {**TRAINED, "adversary_learning_rate": 0.05}
 STUCK = {"learning_rate": 1e-9, "steps": 100}
+FRACTION = ((-0.1, 1.0, float("nan"), "0.5", None, True), r"must lie in \[0, 1\), got ")
+GAME_REFUSED = {
+    "loss": (
+        ("wasserstein", None, ["hinge"]),
+        r"must be one of \('non-saturating', 'saturating', ",
+    ),
+    "adversary_learning_rate": POSITIVE,
+    "adversary_steps": COUNT,
+    "beta_1": FRACTION,
+    "beta_2": FRACTION,
+}
 
 CASES = {
     "lrmf": Case(
@@ -116,13 +127,15 @@ CASES = {
     ),
     "adversarial-discriminator": Case(
         lrmf.AdversarialFlow,
-        {**GAME, "adversary": lrmf.Discriminator(hidden=(16,))},
+        {**GAME, "learning_rate": 0.01, "adversary": lrmf.Discriminator(hidden=(16,))},
         unaligned=STUCK,
+        refused=GAME_REFUSED,
     ),
     "adversarial-density": Case(
         lrmf.AdversarialFlow,
         {**GAME, "adversary": lrmf.Gaussian(), "density": lrmf.Gaussian(), "private_steps": 200},
         unaligned=STUCK,
+        refused=GAME_REFUSED,
     ),
 }
 

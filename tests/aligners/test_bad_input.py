@@ -171,7 +171,7 @@ def test_parameters(case, name, value, message):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_every_parameter_is_checked(case):
-    elsewhere = {"transform", "density", "backend", "patience"}  # below
+    elsewhere = {"transform", "density", "adversary", "backend", "patience"}  # below
     unchecked = {"progress"}  # any truth value will do
     known = {*REFUSED, *case.refused, *elsewhere, *unchecked}
     assert set(case.parameters()) <= known

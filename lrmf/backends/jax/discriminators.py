@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from ...specs import Discriminator
@@ -23,20 +22,22 @@ def logits(spec: Discriminator, arrays: Mapping[str, Any], x: Any) -> Any:
             weight = weight / spectral_norm(weight, spec.squarings)
         columns = weight.T @ columns + bias[:, None]
         if layer < last:
-            columns = jax.nn.leaky_relu(columns, spec.slope)
+            columns = jnp.maximum(columns, spec.slope * columns)
     return columns[0]
 
 
 def spectral_norm(weight: Any, squarings: int) -> Any:
     """The Schatten norm of order 4 * 2^squarings, just above the largest singular value."""
     rows, columns = weight.shape
+    norm = jnp.linalg.norm(weight)
+    weight = weight / norm
     gram = weight @ weight.T if rows < columns else weight.T @ weight
-    size = jnp.linalg.norm(gram)
-    log_norm = jnp.log(size)
-    for k in range(1, squarings + 1):
+    log_norm = jnp.log(norm)
+    for k in range(squarings + 1):
         # Scaled before it is squared, so that no power leaves the range of the numbers.
-        gram = gram / size
-        gram = gram @ gram
+        if k:
+            gram = gram @ gram
         size = jnp.linalg.norm(gram)
-        log_norm = log_norm + jnp.log(size) / 2**k
-    return jnp.exp(0.5 * log_norm)
+        gram = gram / size
+        log_norm = log_norm + jnp.log(size) / 2 ** (k + 1)
+    return jnp.exp(log_norm)

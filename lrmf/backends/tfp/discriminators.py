@@ -22,21 +22,23 @@ def logits(spec: Discriminator, arrays: Mapping[str, Any], x: Any) -> Any:
             weight = weight / spectral_norm(weight, spec.squarings)
         columns = tf.matmul(weight, columns, transpose_a=True) + bias[:, tf.newaxis]
         if layer < last:
-            columns = tf.nn.leaky_relu(columns, spec.slope)
+            # Not TensorFlow's own leaky rectifier, which rounds the slope to single precision.
+            columns = tf.maximum(columns, spec.slope * columns)
     return columns[0]
 
 
 def spectral_norm(weight: Any, squarings: int) -> Any:
     """The Schatten norm of order 4 * 2^squarings, just above the largest singular value."""
     rows, columns = weight.shape
-    wide = rows < columns
+    norm, wide = tf.norm(weight), rows < columns
+    weight = weight / norm
     gram = tf.matmul(weight, weight, transpose_a=not wide, transpose_b=wide)
-    size = tf.norm(gram)
-    log_norm = tf.math.log(size)
-    for k in range(1, squarings + 1):
+    log_norm = tf.math.log(norm)
+    for k in range(squarings + 1):
         # Scaled before it is squared, so that no power leaves the range of the numbers.
-        gram = gram / size
-        gram = tf.matmul(gram, gram)
+        if k:
+            gram = tf.matmul(gram, gram)
         size = tf.norm(gram)
-        log_norm = log_norm + tf.math.log(size) / 2**k
-    return tf.exp(0.5 * log_norm)
+        gram = gram / size
+        log_norm = log_norm + tf.math.log(size) / 2 ** (k + 1)
+    return tf.exp(log_norm)
