@@ -223,10 +223,9 @@ def test_it_stops_where_nobody_sees_it(reader, player):
     reader.one(".lrmf-player button").click()
     reader.until(lambda: reader.position() > 0)
     reader.run("window.scrollTo(0, document.body.scrollHeight)")
-    time.sleep(0.3)
+    reader.until(lambda: reader.position() == (time.sleep(0.5), reader.position())[1])
     away = reader.position()
-    time.sleep(0.5)
-    assert reader.position() == away
+    assert reader.playing
     reader.run("window.scrollTo(0, 0)")
     reader.until(lambda: reader.position() > away)
     assert reader.position() < away + 1.0  # it goes on from there
