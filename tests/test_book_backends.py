@@ -127,7 +127,7 @@ def test_switch_stands_below_the_title_and_before_the_cells():
     (switch,) = document.findall(nodes.raw)
     assert section.index(switch) == 1
     assert switch["format"] == "html"
-    assert 'href="#backend-agreement">Apart by 3 · 10<sup>−7</sup></a>' in switch.astext()
+    assert 'href="#backend-agreement">Apart by 3&nbsp;·&nbsp;10<sup>−7</sup></a>' in switch.astext()
     assert SCRIPT.read_text(encoding="utf8") in switch.astext()
     assert [part["ids"] for part in section.children[2:]] == [
         ["backend-jax-1"],
@@ -165,9 +165,9 @@ def test_page_that_does_not_say_how_far_the_backends_differ(printed, message, mo
 @pytest.mark.parametrize(
     ("sentence", "shown"),
     [
-        ("to 3e-07", "to 3 · 10<sup>−7</sup>"),
+        ("to 3e-07", "to 3&nbsp;·&nbsp;10<sup>−7</sup>"),
         ("to 1e-06", "to 10<sup>−6</sup>"),
-        ("1.5e-10, 2e+03", "1.5 · 10<sup>−10</sup>, 2 · 10<sup>3</sup>"),
+        ("1.5e-10, 2e+03", "1.5&nbsp;·&nbsp;10<sup>−10</sup>, 2&nbsp;·&nbsp;10<sup>3</sup>"),
         ("0.004 < 1", "0.004 &lt; 1"),
         ("1e", "1e"),
     ],

@@ -137,7 +137,7 @@ def test_both_backends_stand_in_the_page_and_the_switch_before_them(built):
         html.index(part)
         for part in (
             '<fieldset class="lrmf-backends">',
-            "agree to 3 · 10<sup>−7</sup></a>",
+            "agree to 3&nbsp;·&nbsp;10<sup>−7</sup></a>",
             'const KEY = "lrmf-backend"',
             'id="backend-jax-1"',
             '<p class="backend-name">JAX</p>',

@@ -115,7 +115,7 @@ def switch_html(sentence: str, script: str) -> str:
 
 def _power_of_ten(match: re.Match[str]) -> str:
     power = f"10<sup>{'−' if match[2] == '-' else ''}{match[3]}</sup>"
-    return power if match[1] == "1" else f"{match[1]} · {power}"
+    return power if match[1] == "1" else f"{match[1]}&nbsp;·&nbsp;{power}"
 
 
 def _printed(cell: nodes.container) -> str:
