@@ -20,6 +20,8 @@ SPECS = {
     "histogram-grid": (lrmf.Histogram(edges=([0.0, 1.0, 3.0], range(5))), 2),
     "realnvp": (lrmf.RealNVP(blocks=3, hidden=(8, 6)), 5),
     "realnvp-split": (lrmf.RealNVP(blocks=2, hidden=(8,), split=4), 5),
+    "ffjord": (lrmf.FFJORD(blocks=2, hidden=(8, 6), trace="hutchinson", rtol=1e-3), 3),
+    "ffjord-no-hidden-layer": (lrmf.FFJORD(blocks=1, hidden=()), 1),
     "realnvp-no-hidden-layer": (lrmf.RealNVP(blocks=1, hidden=()), 2),
     "discriminator": (lrmf.Discriminator(hidden=(8, 6)), 3),
     "discriminator-free": (lrmf.Discriminator(hidden=(), spectral_norm=False), 1),
@@ -51,7 +53,7 @@ def test_a_seed_decides_the_initial_arrays(spec, d):
     for name, value in first.items():
         np.testing.assert_array_equal(value, again[name])
         assert value is not again[name]
-    if isinstance(spec, lrmf.RealNVP):
+    if isinstance(spec, (lrmf.FFJORD, lrmf.RealNVP)):
         assert all((value != other[name]).any() for name, value in first.items() if value.any())
 
 
@@ -62,6 +64,14 @@ def test_arrays_have_the_documented_names():
     assert lrmf.Gaussian().shapes((2,)) == {"mean": (2,), "log_diagonal": (2,), "lower": (2, 2)}
     assert lrmf.Histogram(edges=([0, 1, 2], [0, 1])).shapes((2,)) == {"logits": (2, 1)}
     assert lrmf.Identity().shapes((2,)) == {}
+    assert lrmf.FFJORD(blocks=1, hidden=(8,)).shapes((3,)) == {
+        "block_0/layer_0/weight": (3, 8),
+        "block_0/layer_0/bias": (8,),
+        "block_0/layer_0/time": (8,),
+        "block_0/layer_1/weight": (8, 3),
+        "block_0/layer_1/bias": (3,),
+        "block_0/layer_1/time": (3,),
+    }
     assert lrmf.RealNVP(blocks=2, hidden=(8,)).shapes((5,)) == {
         "block_0/layer_0/weight": (2, 8),
         "block_0/layer_0/bias": (8,),
@@ -80,6 +90,23 @@ def test_realnvp_starts_with_hes_weights_and_a_small_last_layer():
     assert 0 < np.abs(arrays["block_0/layer_2/weight"]).max() < 1e-4
     assert not arrays["block_0/layer_2/bias"].any()
     assert np.abs(arrays["block_0/layer_0/bias"]).max() > 0.5
+
+
+def test_ffjord_starts_with_a_small_last_layer():
+    arrays = init(lrmf.FFJORD(blocks=1, hidden=(400, 300)), 2)
+    assert arrays["block_0/layer_1/weight"].std() == pytest.approx(np.sqrt(1 / 400), rel=0.02)
+    assert 0 < np.abs(arrays["block_0/layer_2/weight"]).max() < 1e-4
+    assert not arrays["block_0/layer_2/bias"].any()
+    assert not arrays["block_0/layer_2/time"].any()
+    assert 0.5 < np.abs(arrays["block_0/layer_0/time"]).max() < 1
+
+
+def test_only_ffjord_estimates_anything():
+    spec = lrmf.FFJORD(trace="hutchinson", hidden=(8,))
+    assert spec.exact() == lrmf.FFJORD(hidden=(8,))
+    for other in (lrmf.Affine(), lrmf.Gaussian(), lrmf.RealNVP()):
+        assert other.exact() is other
+        assert other.advice == ""
 
 
 def test_halves_alternate_and_cover_all_features():
@@ -138,6 +165,14 @@ def test_numpy_integers_become_plain_ones():
         (lambda: lrmf.Discriminator(hidden=8), "hidden must be a tuple of positive.*got 8"),
         (lambda: lrmf.Discriminator(hidden=(8, -1)), r"hidden must be a tuple of .*got \(8, -1\)"),
         (lambda: lrmf.Discriminator(spectral_norm=1), "spectral_norm must be True or False, got 1"),
+        (lambda: lrmf.FFJORD(blocks=0), "FFJORD: blocks must be a positive integer, got 0"),
+        (lambda: lrmf.FFJORD(max_steps=1.5), r"max_steps must be a positive integer, got 1\.5"),
+        (lambda: lrmf.FFJORD(hidden=16), "FFJORD: hidden must be a tuple of positive.*got 16"),
+        (lambda: lrmf.FFJORD(hidden=(16, 0)), r"hidden must be a tuple of .*got \(16, 0\)"),
+        (lambda: lrmf.FFJORD(trace="gauss"), "must be 'exact' or 'hutchinson', got 'gauss'"),
+        (lambda: lrmf.FFJORD(rtol=0.0), r"FFJORD: rtol must be a positive number, got 0\.0"),
+        (lambda: lrmf.FFJORD(atol="1"), "FFJORD: atol must be a positive number, got '1'"),
+        (lambda: lrmf.FFJORD(atol=float("nan")), "atol must be a positive number, got nan"),
         (lambda: lrmf.Histogram(edges=3), r"edges must hold two or more.*got \[3\] .*linspace"),
         (lambda: lrmf.Histogram(edges=()), r"edges must hold two or more.*got \[\] for feature 0"),
         (lambda: lrmf.Histogram(edges=[[0, 1], [2]]), r"two or more .*got \[2\] for feature 1"),
@@ -248,7 +283,7 @@ def test_the_identity_has_no_arrays():
 
 
 def test_an_unknown_description_is_refused():
-    with pytest.raises(ValueError, match=r"unknown spec 'Glow'.*knows \['Affine', 'Gaussian'"):
+    with pytest.raises(ValueError, match=r"unknown spec 'Glow'.*knows \['Affine', "):
         spec_from_json({"name": "Glow"})
     with pytest.raises(ValueError, match="unknown spec None"):
         spec_from_json({})

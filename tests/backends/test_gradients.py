@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from model_cases import BACKENDS, CASES, GAUSSIANS, HISTOGRAMS
+from model_cases import BACKENDS, CASES, GAUSSIANS, HISTOGRAMS, tolerance
 from training_cases import loss_and_gradients, problem
 
 import lrmf
@@ -62,4 +62,5 @@ def test_gradients_are_the_slopes_of_the_loss(name, backend):
     )
     step = 1e-6
     by_differences = (loss_at(step)[0] - loss_at(-step)[0]) / (2 * step)
-    assert slope == pytest.approx(by_differences, rel=1e-6, abs=1e-6)
+    error = 10.0 * tolerance(name, 1e-7)
+    assert slope == pytest.approx(by_differences, rel=error, abs=error)

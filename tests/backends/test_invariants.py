@@ -12,6 +12,7 @@ from model_cases import (
     jacobians,
     native,
     native_scope,
+    tolerance,
 )
 from scipy import stats
 
@@ -37,8 +38,9 @@ def affine_matrix(name):
 def test_inverse_undoes_forward_and_forward_undoes_inverse(name, backend):
     x, flow = CASES[name].points(), CASES[name].flow(backend)
     forward, inverse = flow.forward(x)[0], flow.inverse(x)[0]
-    np.testing.assert_allclose(flow.inverse(forward)[0], x, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(flow.forward(inverse)[0], x, rtol=0, atol=1e-10)
+    atol = tolerance(name, 1e-10)
+    np.testing.assert_allclose(flow.inverse(forward)[0], x, rtol=0, atol=atol)
+    np.testing.assert_allclose(flow.forward(inverse)[0], x, rtol=0, atol=atol)
     if name != "identity-2":
         assert np.abs(forward - x).max() > 0.1
         assert np.abs(forward - inverse).max() > 0.1
@@ -51,7 +53,8 @@ def test_log_det_is_that_of_the_jacobian(name, direction, backend):
     x = CASES[name].points()
     method = getattr(CASES[name].flow(backend), direction)
     jacobian = jacobians(backend, lambda x: method(x)[0], x)
-    np.testing.assert_allclose(method(x)[1], np.linalg.slogdet(jacobian)[1], rtol=1e-10, atol=1e-10)
+    error = tolerance(name, 1e-10)
+    np.testing.assert_allclose(method(x)[1], np.linalg.slogdet(jacobian)[1], rtol=error, atol=error)
 
 
 @both_backends
@@ -59,7 +62,7 @@ def test_log_det_is_that_of_the_jacobian(name, direction, backend):
 def test_log_dets_cancel_on_a_round_trip(name, backend):
     flow = CASES[name].flow(backend)
     y, log_det = flow.forward(CASES[name].points())
-    np.testing.assert_allclose(log_det + flow.inverse(y)[1], 0.0, atol=1e-10)
+    np.testing.assert_allclose(log_det + flow.inverse(y)[1], 0.0, atol=tolerance(name, 1e-10))
     if name != "identity-2":
         assert np.abs(log_det).max() > 0.05
 
@@ -70,8 +73,10 @@ def test_every_point_is_mapped_by_itself(name, backend):
     x, flow = CASES[name].points(), CASES[name].flow(backend)
     y, log_det = flow.forward(x)
     rows = np.array([3, 0, 7])
-    np.testing.assert_allclose(flow.forward(x[rows])[0], y[rows], rtol=1e-12)
-    np.testing.assert_allclose(flow.forward(x[rows])[1], log_det[rows], rtol=1e-12, atol=1e-13)
+    # A solver chooses its steps for all points together.
+    rtol, atol = tolerance(name, 1e-12), tolerance(name, 1e-13)
+    np.testing.assert_allclose(flow.forward(x[rows])[0], y[rows], rtol=rtol, atol=atol)
+    np.testing.assert_allclose(flow.forward(x[rows])[1], log_det[rows], rtol=rtol, atol=atol)
 
 
 @both_backends
@@ -165,11 +170,11 @@ def test_normal_densities_are_scipys(name, backend):
 @both_backends
 def test_identity_as_a_density_is_the_standard_normal(backend):
     x = CASES["full-3"].points()
-    for dtype, tolerance in (("float64", 1e-14), ("float32", 1e-6)):
+    for dtype, rtol in (("float64", 1e-14), ("float32", 1e-6)):
         density = lrmf.get_backend(backend).density(lrmf.Identity(), {}, dtype=dtype)
         log_prob = density.log_prob(x)
         assert log_prob.dtype == dtype
-        np.testing.assert_allclose(log_prob, stats.norm.logpdf(x).sum(axis=1), rtol=tolerance)
+        np.testing.assert_allclose(log_prob, stats.norm.logpdf(x).sum(axis=1), rtol=rtol)
 
 
 @both_backends
@@ -179,9 +184,9 @@ def test_a_flow_as_a_density_is_the_law_of_its_image_of_standard_noise(name, bac
     noise = np.random.default_rng(5).standard_normal((16, CASES[name].features))
     y, log_det = flow.forward(noise)
     expected = stats.norm.logpdf(noise).sum(axis=1) - log_det
-    np.testing.assert_allclose(density.log_prob(y), expected, rtol=1e-9)
+    np.testing.assert_allclose(density.log_prob(y), expected, rtol=tolerance(name, 1e-9))
     # The documented promise: seeds mean NumPy's generator, whatever the backend.
-    np.testing.assert_allclose(density.sample(16, seed=5), y, rtol=1e-12)
+    np.testing.assert_allclose(density.sample(16, seed=5), y, rtol=tolerance(name, 1e-12))
 
 
 @both_backends
