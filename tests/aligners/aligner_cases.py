@@ -107,10 +107,33 @@ GAME_REFUSED = {
     "beta_2": FRACTION,
 }
 
+SHARED = {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
+
+COST = {"cost": (("cityblock", None, 2), "must be 'sqeuclidean' or 'euclidean', got ")}
+ENTROPIC = {
+    "regularization": POSITIVE,
+    "cost_scale": (("mode", 1.0, True), r"must be one of \('mean', 'median', 'max'\) or "),
+    "max_iter": COUNT,
+}
+
 CASES = {
-    "lrmf": Case(
-        lrmf.LRMF, {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
+    "lrmf": Case(lrmf.LRMF, SHARED),
+    "aub": Case(lrmf.AUB, SHARED),
+    "back-to-back": Case(lrmf.BackToBackFlow, TRAINED),
+    "mmd-gaussian": Case(
+        lrmf.MMDFlow,
+        {**TRAINED, "bandwidths": (0.5, 2.0, 8.0)},
+        refused={
+            "kernel": (("energy", None, 1.0), "must be 'gaussian' or 'triangular_gap', got "),
+            "bandwidths": (
+                (1.0, (), (1.0, 0.0), (-1.0,), (float("nan"),), "0.5", ("a",), [[1.0]], (True,)),
+                "must be None or positive numbers such as ",
+            ),
+        },
     ),
+    "mmd-triangular-gap": Case(lrmf.MMDFlow, {**TRAINED, "kernel": "triangular_gap"}),
+    "emd": Case(lrmf.EMDFlow, TRAINED, refused=COST),
+    "sinkhorn": Case(lrmf.SinkhornFlow, TRAINED, refused={**COST, **ENTROPIC}),
     "coral": Case(lrmf.CORAL, unaligned={"regularization": 1e6}, round_trip=1e-9, refused=EXTRA),
     "gaussian-ot": Case(
         lrmf.GaussianOT, unaligned={"regularization": 1e6}, round_trip=1e-9, refused=EXTRA
@@ -119,11 +142,7 @@ CASES = {
         lrmf.EntropicOT,
         unaligned={"regularization": 100.0},
         round_trip=None,  # both maps average
-        refused={
-            "regularization": POSITIVE,
-            "cost_scale": (("mode", 1.0, True), r"must be one of \('mean', 'median', 'max'\) or "),
-            "max_iter": COUNT,
-        },
+        refused=ENTROPIC,
     ),
     "adversarial-discriminator": Case(
         lrmf.AdversarialFlow,

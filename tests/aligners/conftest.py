@@ -1,5 +1,7 @@
 """What the tests of aligners share."""
 
+import signal
+
 import pytest
 
 import lrmf
@@ -41,3 +43,11 @@ def small():
         return lrmf.LRMF(**settings | changes)
 
     return make
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C, which a process started in the background lacks."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, previous) is signal.default_int_handler

@@ -181,14 +181,6 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
-def ctrl_c():
-    """Python's own answer to Ctrl-C, which a process started in the background lacks."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    assert signal.signal(signal.SIGINT, previous) is signal.default_int_handler
-
-
 class TestInterruption:
     @pytest.mark.parametrize("stage", STAGES)
     @pytest.mark.parametrize("chunk", [0, 2])

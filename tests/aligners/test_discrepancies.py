@@ -1,0 +1,379 @@
+"""Flows that minimise a distance between samples: values and gradients against the distances."""
+
+import itertools
+import os
+import signal
+import sys
+
+import numpy as np
+import ot
+import pytest
+from scipy.spatial.distance import cdist
+
+import lrmf
+from lrmf.aligners import plans
+from lrmf.backends.base import Role
+from lrmf.distances import median_bandwidth, mmd2, wasserstein
+from lrmf.objectives import MeanDiscrepancy, TransportCost
+
+RNG = np.random.default_rng(0)
+BATCH = {"source": RNG.normal(size=(9, 2)), "target": 1.5 * RNG.normal(size=(11, 2)) + 1.0}
+ARRAYS = {"matrix": np.array([[1.2, -0.3], [0.4, 0.8]]), "shift": np.array([0.5, -0.2])}
+PAIR = lrmf.data.blobs(n=200, seed=0)
+TEST = lrmf.data.blobs(n=2000, seed=1)
+EPSILON = 0.7
+
+QUICK = {"transform": lrmf.Affine(), "batch_size": 64, "learning_rate": 0.03, "progress": False}
+KINDS = {
+    "gaussian": (lrmf.MMDFlow, {}),
+    "triangular-gap": (lrmf.MMDFlow, {"kernel": "triangular_gap"}),
+    "emd": (lrmf.EMDFlow, {}),
+    "euclidean-emd": (lrmf.EMDFlow, {"cost": "euclidean"}),
+    "sinkhorn": (lrmf.SinkhornFlow, {}),
+    "euclidean-sinkhorn": (lrmf.SinkhornFlow, {"cost": "euclidean"}),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def make(kind, **changes):
+    cls, settings = KINDS[kind]
+    return cls(**{**QUICK, **settings, **changes})
+
+
+def fit(model, **options):
+    return model.fit(Xs=PAIR.source, Xt=PAIR.target, **options)
+
+
+def entropic_cost(costs, epsilon):
+    """OT_ε, from POT's plan in the log domain and the definition."""
+    n, m = costs.shape
+    plan = ot.sinkhorn(
+        np.full(n, 1 / n), np.full(m, 1 / m), costs, epsilon,
+        method="sinkhorn_log", numItermax=100_000, stopThr=1e-13,
+    )  # fmt: skip
+    return float(np.sum(plan * costs) + epsilon * np.sum(plan * np.log(plan * n * m)))
+
+
+def divergence(x, y, cost, epsilon):
+    between, first, second = (
+        entropic_cost(cdist(a, b, cost), epsilon) for a, b in ((x, y), (x, x), (y, y))
+    )
+    return between - 0.5 * first - 0.5 * second
+
+
+def oracle(kind):
+    """The objective as a function of two samples, by others."""
+    if kind == "gaussian":
+        return lambda x, y: np.mean([mmd2(x, y, bandwidth=h) for h in (0.5, 2.0)])
+    if kind == "triangular-gap":
+        return lambda x, y: mmd2(x, y, kernel="triangular_gap")
+    cost = "euclidean" if "euclidean" in kind else "sqeuclidean"
+    if "emd" in kind:
+        return lambda x, y: ot.emd2([], [], cdist(x, y, cost))
+    return lambda x, y: divergence(x, y, cost, EPSILON)
+
+
+def value_and_gradients(kind, backend, arrays=ARRAYS, batch=BATCH):
+    engine = lrmf.get_backend(backend)
+    roles = (Role("transform", lrmf.Flow, lrmf.Affine(), (2,)),)
+    if KINDS[kind][0] is lrmf.MMDFlow:
+        loss = MeanDiscrepancy(
+            kernel=KINDS[kind][1].get("kernel", "gaussian"), bandwidths=(0.5, 2.0)
+        )
+    else:
+        model = make(kind)
+        if isinstance(model, lrmf.SinkhornFlow):
+            model.set_params(max_iter=100_000, tolerance=1e-12)
+            model.epsilon_ = EPSILON
+        loss = TransportCost(cost=model.cost)
+        flow = engine.flow(lrmf.Affine(), arrays, dtype="float64")
+        batch = {**batch, **model._plans()({"transform": flow}, batch)}
+    value, gradients = engine.loss_and_gradients(
+        loss, roles, {"transform": arrays}, batch, dtype="float64"
+    )
+    return value, gradients["transform"]
+
+
+@each_kind
+def test_the_loss_is_the_distance(kind, backend):
+    moved = BATCH["source"] @ ARRAYS["matrix"].T + ARRAYS["shift"]
+    value, _ = value_and_gradients(kind, backend)
+    assert value == pytest.approx(oracle(kind)(moved, BATCH["target"]), rel=1e-8)
+
+
+@each_kind
+def test_the_gradient_is_that_of_the_distance(kind, backend):
+    """Central differences of the distance itself: the plans change with the arrays there."""
+    _, gradients = value_and_gradients(kind, backend)
+    function, step = oracle(kind), 1e-4
+    for name, array in ARRAYS.items():
+        for index in np.ndindex(array.shape):
+            values = []
+            for sign in (1, -1):
+                shifted = {key: x.copy() for key, x in ARRAYS.items()}
+                shifted[name][index] += sign * step
+                moved = BATCH["source"] @ shifted["matrix"].T + shifted["shift"]
+                values.append(function(moved, BATCH["target"]))
+            expected = (values[0] - values[1]) / (2 * step)
+            assert gradients[name][index] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@each_kind
+def test_points_that_coincide_do_not_spoil_the_gradient(kind, backend):
+    # Minibatches are drawn with replacement.
+    twice = {side: np.repeat(x, 2, axis=0) for side, x in BATCH.items()}
+    twice["target"][:3] = twice["source"][:3] @ ARRAYS["matrix"].T + ARRAYS["shift"]
+    value, gradients = value_and_gradients(kind, backend, batch=twice)
+    assert np.isfinite(value)
+    assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+
+
+@each_kind
+def test_held_out_moments_are_aligned(kind, backend):
+    train = lrmf.data.blobs(n=2000, seed=2)
+    model = make(kind, backend=backend, steps=700, batch_size=128, learning_rate=0.1)
+    model.fit(Xs=train.source, Xt=train.target)
+    assert model.status_ == "finished: 700 steps."
+    moved = model.transform(TEST.source)
+    # Before, the largest of these differences are 4 and 1.1.
+    np.testing.assert_allclose(moved.mean(axis=0), TEST.target.mean(axis=0), atol=0.15)
+    np.testing.assert_allclose(np.cov(moved.T), np.cov(TEST.target.T), atol=0.4)
+    history = model.history_["loss"]
+    assert len(history) == 700
+    assert history[-50:].mean() < 0.1 * history[0]
+
+
+@each_kind
+def test_both_backends_give_the_same_losses_and_the_same_flow(kind):
+    settings = {
+        "transform": lrmf.RealNVP(blocks=2, hidden=(8,)),
+        "steps": 50,
+        "batch_size": 32,
+        "validation_fraction": 0.1,
+        "dtype": "float64",
+    }
+    jax, tfp = (fit(make(kind, backend=name, **settings)) for name in ("jax", "tfp"))
+    for name in ("loss", "validation_loss"):
+        np.testing.assert_allclose(jax.history_[name], tfp.history_[name], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        jax.transform(TEST.source), tfp.transform(TEST.source), rtol=1e-6, atol=1e-8
+    )
+
+
+@each_kind
+def test_the_score_is_minus_the_distance_of_held_out_points(kind):
+    model = fit(make(kind, steps=20))
+    x, y = TEST.source[:60], TEST.target[:70]
+    moved = model.transform(x)
+    if kind == "gaussian":
+        expected = np.mean([mmd2(moved, y, bandwidth=h) for h in model.bandwidths_])
+    elif "sinkhorn" in kind:
+        model.set_params(tolerance=1e-10, max_iter=10_000)
+        expected = divergence(moved, y, model.cost, model.epsilon_)
+    else:
+        expected = oracle(kind)(moved, y)
+    assert model.score(x, y) == pytest.approx(-expected, rel=1e-6)
+
+
+def test_snapshots_are_flows_without_a_density(backend):
+    model = fit(make("gaussian", backend=backend, steps=200, snapshot_every=100))
+    assert [(step, density) for step, _, density in model.snapshots_] == [
+        (0, None), (100, None), (200, None),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(
+        model.snapshots_[-1][1].forward(TEST.source)[0], model.transform(TEST.source)
+    )
+
+
+STOPPED = {"steps": 300, "batch_size": 32, "checkpoint_every": 100, "snapshot_every": 100}
+
+
+class TestInterruption:
+    @staticmethod
+    def stop_after(monkeypatch, backend, calls, action):
+        made = type(lrmf.get_backend(backend))
+        make_trainer = made.trainer
+
+        def trainer(self, *arguments, **options):
+            result = make_trainer(self, *arguments, **options)
+            run, count = result.run, itertools.count()
+
+            def stopped(*rest):
+                if next(count) == calls:
+                    action()
+                return run(*rest)
+
+            result.run = stopped
+            return result
+
+        monkeypatch.setattr(made, "trainer", trainer)
+
+    @pytest.mark.parametrize(("kind", "calls"), [("gaussian", 2), ("emd", 230), ("sinkhorn", 230)])
+    def test_a_resumed_fit_ends_as_if_it_had_not_been_interrupted(
+        self, kind, calls, backend, monkeypatch, tmp_path
+    ):
+        def interrupt():
+            raise KeyboardInterrupt
+
+        settings = {**STOPPED, "backend": backend, "validation_fraction": 0.1}
+        expected = fit(make(kind, **settings))
+        with monkeypatch.context() as patch:
+            self.stop_after(patch, backend, calls, interrupt)
+            stopped = fit(make(kind, **settings), checkpoint=tmp_path / "fit.ckpt")
+        assert stopped.outcome_ == "interrupted"
+        assert stopped.n_steps_ == 200
+        assert not stopped.complete_
+        resumed = fit(make(kind, **settings), checkpoint=tmp_path / "fit.ckpt")
+        assert resumed.complete_
+        np.testing.assert_equal(resumed.history_, expected.history_)
+        np.testing.assert_equal(resumed.transform_.arrays, expected.transform_.arrays)
+        assert len(resumed.snapshots_) == len(expected.snapshots_) == 4
+
+    @pytest.mark.parametrize("kind", ["gaussian", "emd"])
+    def test_ctrl_c(self, kind, monkeypatch, ctrl_c):
+        self.stop_after(monkeypatch, "jax", 3, lambda: os.kill(os.getpid(), signal.SIGINT))
+        model = fit(make(kind, steps=10**6))
+        assert model.outcome_ == "interrupted"
+        assert 0 < model.n_steps_ < 10**6
+        assert np.isfinite(model.transform(TEST.source)).all()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "emd", "sinkhorn"])
+def test_absurd_learning_rates_diverge_and_say_so(kind, backend):
+    model = fit(make(kind, backend=backend, learning_rate=1e30, steps=20))
+    assert model.outcome_ == "diverged"
+    assert "Lower learning_rate (now 1e+30)" in model.status_
+    np.testing.assert_allclose(model.transform(PAIR.source), PAIR.source, rtol=1e-6)
+
+
+class TestMMDFlow:
+    def test_bandwidths_of_its_own(self):
+        model = fit(make("gaussian", steps=1))
+        median = median_bandwidth(PAIR.source, PAIR.target)
+        assert model.bandwidths_ == pytest.approx([f * median for f in (0.25, 0.5, 1, 2, 4)])
+        assert fit(make("triangular-gap", steps=1)).bandwidths_ == ()
+
+    def test_of_many_points_some_are_enough_for_the_median(self, monkeypatch):
+        asked = []
+
+        def median(x, y):
+            asked.append(len(x) + len(y))
+            return median_bandwidth(x, y)
+
+        monkeypatch.setattr("lrmf.distances.median_bandwidth", median)
+        pair = lrmf.data.blobs(n=3000, seed=2)
+        model = make("gaussian", steps=1).fit(Xs=pair.source, Xt=pair.target)
+        assert asked == [2000]
+        assert model.bandwidths_[2] == pytest.approx(
+            median_bandwidth(pair.source, pair.target), rel=0.05
+        )
+
+    def test_bandwidths_survive_a_file(self, tmp_path):
+        model = fit(make("gaussian", bandwidths=[1, 2.5], steps=1))
+        assert model.bandwidths_ == (1.0, 2.5)
+        model.save(tmp_path / "model.lrmf")
+        loaded = lrmf.MMDFlow.load(tmp_path / "model.lrmf", backend="tfp")
+        assert loaded.bandwidths_ == (1.0, 2.5)
+        assert loaded.bandwidths == (1, 2.5)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"batch_size": 1}, "batch_size must be 2 or more, got 1"),
+            (
+                {"kernel": "triangular_gap", "bandwidths": (1.0,)},
+                r"bandwidths must be None for the triangular-gap kernel, .* got \(1.0,\)",
+            ),
+            (
+                {"validation_fraction": 0.005},
+                "validation_fraction=0.005 holds out 1 source point, but .* takes two; raise it",
+            ),
+        ],
+    )
+    def test_what_the_estimate_can_not_do(self, settings, message, nothing_compiles):
+        with pytest.raises(ValueError, match="^" + message):
+            fit(make("gaussian", **settings))
+
+
+class TestTransport:
+    @pytest.mark.parametrize("kind", ["emd", "sinkhorn"])
+    def test_without_pot(self, kind, monkeypatch, nothing_compiles):
+        monkeypatch.setitem(sys.modules, "ot", None)
+        with pytest.raises(ImportError, match=r'needs POT.* pip install "lrmf\[ot\]"'):
+            fit(make(kind))
+
+    def test_the_score_of_exact_transport_is_a_wasserstein_distance(self):
+        model = fit(make("emd", steps=20))
+        expected = wasserstein(model.transform(PAIR.source), PAIR.target, order=2) ** 2
+        assert model.score(PAIR.source, PAIR.target) == pytest.approx(-expected)
+
+    @pytest.mark.parametrize(
+        ("scale", "expected"), [("mean", np.mean), ("median", np.median), ("max", np.max)]
+    )
+    def test_epsilon(self, scale, expected):
+        model = fit(make("sinkhorn", cost_scale=scale, regularization=0.3, steps=1))
+        costs = cdist(PAIR.source, PAIR.target, "sqeuclidean")
+        assert model.epsilon_ == pytest.approx(0.3 * expected(costs))
+        model = fit(make("sinkhorn", cost_scale=None, regularization=0.3, steps=1))
+        assert model.epsilon_ == 0.3
+
+    def test_no_scale(self, nothing_compiles):
+        zeros = np.zeros((5, 2))
+        with pytest.raises(ValueError, match=r"^the mean of the costs is zero, .*cost_scale=None"):
+            make("sinkhorn").fit(Xs=zeros, Xt=zeros)
+
+    def test_a_small_epsilon_gives_the_exact_cost(self):
+        exact = fit(make("emd", steps=5))
+        entropic = fit(make("sinkhorn", cost_scale=None, regularization=1e-3, steps=5))
+        # Both start from the same flow and draw the same minibatches. Half of a batch's pairs of
+        # a point with itself cost nothing, so debiasing adds next to nothing.
+        np.testing.assert_allclose(
+            entropic.history_["loss"], exact.history_["loss"], rtol=0.01, atol=0.02
+        )
+
+
+class TestPlans:
+    COSTS = cdist(BATCH["source"], BATCH["target"], "sqeuclidean")
+    WITHIN = cdist(BATCH["source"], BATCH["source"], "sqeuclidean")
+
+    def test_exact(self):
+        plan = plans.exact_plan(self.COSTS)
+        np.testing.assert_allclose(plan.sum(axis=0), 1 / 11)
+        np.testing.assert_allclose(plan.sum(axis=1), 1 / 9)
+        assert np.sum(plan * self.COSTS) == pytest.approx(ot.emd2([], [], self.COSTS))
+
+    @pytest.mark.parametrize("epsilon", [5.0, 0.5, 0.02])
+    def test_entropic(self, epsilon):
+        found = plans.sinkhorn(self.COSTS, epsilon, max_iter=200_000, tolerance=1e-10)
+        expected = ot.sinkhorn(
+            np.full(9, 1 / 9), np.full(11, 1 / 11), self.COSTS, epsilon,
+            method="sinkhorn_log", numItermax=200_000, stopThr=1e-11,
+        )  # fmt: skip
+        np.testing.assert_allclose(found.plan(self.COSTS, epsilon), expected, atol=1e-8)
+        assert found.error <= 1e-10
+        assert found.value == pytest.approx(entropic_cost(self.COSTS, epsilon), rel=1e-7)
+        assert plans.divergence(expected, epsilon) + np.sum(expected * self.COSTS) == pytest.approx(
+            found.value, rel=1e-7
+        )
+
+    def test_of_a_tiny_epsilon_the_exact_plan_is_near(self):
+        found = plans.sinkhorn(self.COSTS, 1e-4, max_iter=2000, tolerance=1e-6)
+        np.testing.assert_allclose(
+            found.plan(self.COSTS, 1e-4), plans.exact_plan(self.COSTS), atol=1e-3
+        )
+
+    @pytest.mark.parametrize("epsilon", [5.0, 0.5, 0.02])
+    def test_of_a_sample_with_itself(self, epsilon):
+        found = plans.symmetric_sinkhorn(self.WITHIN, epsilon, max_iter=1000, tolerance=1e-10)
+        assert found.error <= 1e-10
+        assert found.n_iter < 60
+        assert found.value == pytest.approx(entropic_cost(self.WITHIN, epsilon), abs=1e-8)
+        np.testing.assert_allclose(found.plan(self.WITHIN, epsilon).sum(axis=0), 1 / 9)
+
+    def test_iterations_have_an_end(self):
+        for found in (
+            plans.sinkhorn(self.COSTS, 0.05, max_iter=3, tolerance=1e-12),
+            plans.symmetric_sinkhorn(self.WITHIN, 0.05, max_iter=3, tolerance=1e-12),
+        ):
+            assert found.error > 1e-12
+            assert found.n_iter <= 3
