@@ -83,7 +83,8 @@ class MMDFlow(DiscrepancyAligner):
 
     A Gaussian kernel sees the differences at the scale of its bandwidth: one far below the
     distance between A and B has no gradient, one far above sees no more than means. Hence
-    several by default.
+    several by default. It is bounded, too: a learning rate that throws T(A) far away does not
+    make the loss explode, but leaves it near where it began.
 
     Sources: Gretton et al., A kernel two-sample test (2012); Li et al., Generative moment matching
     networks (2015); Bellemare et al., The Cramér distance as a solution to biased Wasserstein

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,14 +16,13 @@ from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
 from .base import check_pair
 from .computed import ComputedAligner, check_squares
+from .plans import sinkhorn
 
 __all__ = ["EntropicOT"]
 
 Array = NDArray[np.float64]
 
 _SCALES: dict[str, Callable[[Array], Any]] = {"mean": np.mean, "median": np.median, "max": np.max}
-# exp(-c/ε) and the vectors that scale it stay within float64's range for costs up to so many ε.
-_LARGEST_EXPONENT = 500.0
 # Entries of a cost matrix held at once where new points are mapped (32 MB).
 _BLOCK = 2**22
 
@@ -135,7 +133,7 @@ class EntropicOT(ComputedAligner):
                 "cost_scale=None, for a regularization in squared units of the data"
             )
         epsilon = self.regularization * scale
-        solution = _sinkhorn(costs, epsilon, max_iter=self.max_iter, tolerance=self.tolerance)
+        solution = sinkhorn(costs, epsilon, max_iter=self.max_iter, tolerance=self.tolerance)
         if not np.isfinite(solution.error):
             raise ValueError(
                 f"regularization={self.regularization!r} is too small: costs of up to "
@@ -217,72 +215,8 @@ class EntropicOT(ComputedAligner):
         return np.concatenate(images).reshape(points.shape)
 
 
-@dataclass(frozen=True, eq=False)
-class _Solution:
-    """Dual potentials, iterations, and the mass in the wrong place."""
-
-    source: Array
-    target: Array
-    n_iter: int
-    error: float
-
-
-def _sinkhorn(costs: Array, epsilon: float, *, max_iter: int, tolerance: float) -> _Solution:
-    """Sinkhorn's algorithm by POT, for small ε after larger ones (ε-scaling).
-
-    The potentials of one ε are subtracted from the costs for the next. This leaves the plan as it
-    is, and the kernel exp(-c/ε) of likely pairs near one.
-    """
-    f = costs.min(axis=1)
-    g = (costs - f[:, None]).min(axis=0)
-    solution = _Solution(f, g, 0, np.inf)
-    start = float((costs - f[:, None] - g).max()) / _LARGEST_EXPONENT
-    while start > epsilon and solution.n_iter < max_iter:
-        solution = _refined(solution, costs, start, max_iter=max_iter, tolerance=1e-3)
-        start /= 4
-    return _refined(solution, costs, epsilon, max_iter=max_iter, tolerance=tolerance)
-
-
 def _value(x: Array, y: Array, epsilon: float) -> float:
-    """OT_ε of two samples: the dual objective, which for P of mass one is f and g's means."""
-    solution = _sinkhorn(_costs(x, y), epsilon, max_iter=10_000, tolerance=1e-4)
-    return float(solution.source.mean() + solution.target.mean())
-
-
-def _refined(
-    guess: _Solution, costs: Array, epsilon: float, *, max_iter: int, tolerance: float
-) -> _Solution:
-    """Go on from potentials: by products with the kernel or, where these fail, by its logarithm."""
-    ot = import_pot()
-    n, m = costs.shape
-    reduced = costs - guess.source[:, None] - guess.target
-    left = max(1, max_iter - guess.n_iter)
-    for method, names in (("sinkhorn", ("u", "v")), ("sinkhorn_log", ("log_u", "log_v"))):
-        # A kernel that underflows makes POT break off with a warning, and us try again.
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            plan, log = ot.sinkhorn(
-                np.full(n, 1 / n),
-                np.full(m, 1 / m),
-                reduced,
-                epsilon,
-                method=method,
-                numItermax=left,
-                stopThr=tolerance / np.sqrt(m),  # of a norm that is at least the sum over √m
-                warn=False,
-                log=True,
-            )
-            scalings = [log[name] if "log" in method else np.log(log[name]) for name in names]
-        error = float(np.abs(plan.sum(axis=0) - 1 / m).sum())
-        done = int(log["niter"]) + 1
-        if error <= tolerance or (np.isfinite(error) and done == left):
-            break
-    return _Solution(
-        guess.source + epsilon * (scalings[0] + np.log(n)),
-        guess.target + epsilon * (scalings[1] + np.log(m)),
-        guess.n_iter + done,
-        error,
-    )
+    return sinkhorn(_costs(x, y), epsilon, max_iter=10_000, tolerance=1e-4).value
 
 
 def _costs(x: Array, y: Array) -> Array:

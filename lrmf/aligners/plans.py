@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ __all__ = ["EntropicPlan", "divergence", "exact_plan", "sinkhorn", "symmetric_si
 
 Array = NDArray[np.float64]
 
-# Up to costs of so many ε, exp(-c/ε) stays within the range of float64, and its scaling too.
+# exp(-c/ε) and the vectors that scale it stay within float64's range for costs up to so many ε.
 _LARGEST_EXPONENT = 500.0
 # POT stops after 100,000 pivots unless told otherwise, too few for some thousands of points.
 _PIVOTS = 10_000_000
@@ -53,37 +54,19 @@ def exact_plan(costs: Array) -> Array:
 
 
 def sinkhorn(costs: Array, epsilon: float, *, max_iter: int, tolerance: float) -> EntropicPlan:
-    """Sinkhorn's algorithm by POT.
+    """Sinkhorn's algorithm by POT, for small ε after larger ones (ε-scaling).
 
-    A first guess of the potentials makes the costs of likely pairs zero, which leaves the plan as
-    it is and keeps exp(-c/ε) within the range of float64. The log domain, which would do it for
-    any ε, takes a hundred times as long. Where ε is small, the guess is the exact solution.
+    The potentials of one ε are subtracted from the costs for the next. This leaves the plan as it
+    is, and the kernel exp(-c/ε) of likely pairs near one.
     """
-    ot = import_pot()
-    n, m = costs.shape
     f = costs.min(axis=1)
     g = (costs - f[:, None]).min(axis=0)
-    if (costs - f[:, None] - g).max() > _LARGEST_EXPONENT * epsilon:
-        _, exact = ot.emd([], [], costs, numItermax=_PIVOTS, log=True)
-        f, g = exact["u"], exact["v"]
-    reduced = np.maximum(costs - f[:, None] - g, 0.0)
-    # The norm that POT looks at is at least the sum over √m.
-    plan, log = ot.sinkhorn(
-        np.full(n, 1 / n),
-        np.full(m, 1 / m),
-        reduced,
-        epsilon,
-        numItermax=max_iter,
-        stopThr=tolerance / np.sqrt(m),
-        warn=False,
-        log=True,
-    )
-    return EntropicPlan(
-        f + epsilon * np.log(n * log["u"]),
-        g + epsilon * np.log(m * log["v"]),
-        int(log["niter"]) + 1,
-        float(np.abs(plan.sum(axis=0) - 1 / m).sum()),
-    )
+    solution = EntropicPlan(f, g, 0, np.inf)
+    start = float((costs - f[:, None] - g).max()) / _LARGEST_EXPONENT
+    while start > epsilon and solution.n_iter < max_iter:
+        solution = _refined(solution, costs, start, max_iter=max_iter, tolerance=1e-3)
+        start /= 4
+    return _refined(solution, costs, epsilon, max_iter=max_iter, tolerance=tolerance)
 
 
 def symmetric_sinkhorn(
@@ -113,3 +96,39 @@ def symmetric_sinkhorn(
 def divergence(plan: Array, epsilon: float) -> float:
     """ε KL(P | uniform) of a plan of mass one."""
     return float(epsilon * rel_entr(plan, 1 / plan.size).sum())
+
+
+def _refined(
+    guess: EntropicPlan, costs: Array, epsilon: float, *, max_iter: int, tolerance: float
+) -> EntropicPlan:
+    """Go on from potentials: by products with the kernel or, where these fail, by its logarithm."""
+    ot = import_pot()
+    n, m = costs.shape
+    reduced = costs - guess.source[:, None] - guess.target
+    left = max(1, max_iter - guess.n_iter)
+    for method, names in (("sinkhorn", ("u", "v")), ("sinkhorn_log", ("log_u", "log_v"))):
+        # A kernel that underflows makes POT break off with a warning, and us try again.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            plan, log = ot.sinkhorn(
+                np.full(n, 1 / n),
+                np.full(m, 1 / m),
+                reduced,
+                epsilon,
+                method=method,
+                numItermax=left,
+                stopThr=tolerance / np.sqrt(m),  # of a norm that is at least the sum over √m
+                warn=False,
+                log=True,
+            )
+            scalings = [log[name] if "log" in method else np.log(log[name]) for name in names]
+        error = float(np.abs(plan.sum(axis=0) - 1 / m).sum())
+        done = int(log["niter"]) + 1
+        if error <= tolerance or (np.isfinite(error) and done == left):
+            break
+    return EntropicPlan(
+        guess.source + epsilon * (scalings[0] + np.log(n)),
+        guess.target + epsilon * (scalings[1] + np.log(m)),
+        guess.n_iter + done,
+        error,
+    )
