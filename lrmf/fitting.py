@@ -373,7 +373,7 @@ def _divergence(
     rates = "".join(f", of {p.name} {p.rate * config.learning_rate:g}" for p in others)
     cause = (
         "The first step was already bad: check the scale of the data (standardise them)"
-        if step == 0
+        if step == 0 and not others  # who have moved before the first loss of a game's last player
         else f"Lower learning_rate (now {config.learning_rate:g}{rates}) or gradient_clip "
         f"(now {config.gradient_clip:g}), or standardise the data"
     )

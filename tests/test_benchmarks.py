@@ -411,7 +411,9 @@ class TestContinuous:
     def test_backends_that_do_other_work_are_refused(self) -> None:
         continuous.check_losses({"jax": [3.0, 2.0], "tfp": [3.001, 2.001]})
         for wrong in ([3.0, 2.1], [3.0, math.nan]):
-            with pytest.raises(ValueError, match=r"losses of tfp and jax differ .* not do the same"):
+            with pytest.raises(
+                ValueError, match=r"losses of tfp and jax differ .* not do the same"
+            ):
                 continuous.check_losses({"jax": [3.0, 2.0], "tfp": wrong})
 
     @pytest.mark.slow

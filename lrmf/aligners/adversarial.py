@@ -54,8 +54,9 @@ class AdversarialFlow(TrainedAligner):
         steps: optimiser steps of T.
         batch_size: points per side and update; a side of at most this size is used whole.
         learning_rate: Adam's initial step size for T.
-        adversary_learning_rate: that for the adversary, and for the shared density beside it.
-        adversary_steps: their updates, on minibatches of their own, before each update of T.
+        adversary_learning_rate: that for the adversary and the densities beside it.
+        adversary_steps: updates of the adversary, and of the shared density, on minibatches of
+            their own, before each update of T.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares in the game.
         seed: of initial arrays, minibatches and the validation split.
         schedule: ``"cosine"`` decays both learning rates to zero, ``"constant"`` keeps them.
@@ -184,7 +185,10 @@ class AdversarialFlow(TrainedAligner):
         ]
         if not self._classifies:
             steps = self.steps if self.private_steps is None else self.private_steps
-            config = self._config(steps=steps, snapshot_every=None, patience=None)
+            rate = self.adversary_learning_rate  # that of densities
+            config = self._config(
+                steps=steps, learning_rate=rate, snapshot_every=None, patience=None
+            )
             stages.append(
                 density_stage(
                     "private target",
