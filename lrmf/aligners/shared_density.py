@@ -126,7 +126,10 @@ class SharedDensityAligner(TrainedAligner):
             Xs: held-out source points ``(n_s, *event_shape)``.
             Xt: held-out target points ``(n_t, *event_shape)``.
 
-        The private models and the refitted copies were fitted to the training data by `fit`.
+        The private models and the refitted copies were fitted to the training data by `fit`. With
+        few points, a map that made the training data alike leaves the copies nothing to learn,
+        however much fresh points differ: `lrmf.lrd` of mapped points that `fit` did not see
+        refits on points of their own.
         """
         source = self._check_new(Xs, "Xs", minimum=2)
         target = self._check_new(Xt, "Xt", minimum=2)

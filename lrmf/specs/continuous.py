@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from scipy.linalg import hadamard
 
 from ..checks import check_positive_number
 from .base import Arrays, FlowSpec, Shape, check_rng, is_positive_int, vector_shape
@@ -171,6 +170,8 @@ def probes(n: int, features: int) -> np.ndarray:
     >>> np.array_equal(eps.T @ eps / 8, np.eye(3))
     True
     """
+    from scipy.linalg import hadamard  # here: importing the specs stays light
+
     rng = np.random.default_rng(features)
     size = 1 << max(1, math.ceil(math.log2(features)))
     table = hadamard(size)[:, :features] * rng.choice([-1.0, 1.0], size=features)
