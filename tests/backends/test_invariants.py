@@ -5,6 +5,7 @@ import pytest
 from model_cases import (
     BACKENDS,
     CASES,
+    CONTINUOUS,
     DENSITIES,
     FLOWS,
     GAUSSIANS,
@@ -207,11 +208,12 @@ def test_log_prob_is_differentiable_in_the_points(name, backend):
                 total = tf.reduce_sum(density.log_prob(points))
             gradient = tape.gradient(total, points, unconnected_gradients="zero")
     direction = np.random.default_rng(0).normal(size=x.shape)
-    step = 1e-6
+    # A solver's error, of which a small step would see the jumps, is far above rounding.
+    step, rtol, atol = (1e-3, 1e-3, 1e-4) if name in CONTINUOUS else (1e-6, 1e-5, 1e-6)
     ahead, behind = (density.log_prob(x + sign * step * direction) for sign in (1, -1))
     np.testing.assert_allclose(
         np.sum(np.asarray(gradient) * direction, axis=1),
         (ahead - behind) / (2 * step),
-        rtol=1e-5,
-        atol=1e-6,
+        rtol=rtol,
+        atol=atol,
     )
