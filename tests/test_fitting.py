@@ -29,7 +29,7 @@ class Descent(Trainer):
         self.validation = None if validation is None else iter(validation)
         self.indices = []
 
-    def run(self, indices, learning_rates):
+    def run(self, indices, learning_rates, extra=None):
         self.indices.append(indices)
         center, count = self.state
         losses = []
@@ -51,6 +51,9 @@ class Descent(Trainer):
         if self.validation is not None:
             return next(self.validation)
         return float(0.5 * np.mean(np.sum((data["x"] - self.state[0]) ** 2, axis=1)))
+
+    def models(self):
+        return {"model": self.state[0].copy()}
 
     def arrays(self):
         center, count = self.state

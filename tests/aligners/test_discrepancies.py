@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import ot
 import pytest
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import rel_entr
 
 import lrmf
@@ -320,7 +320,7 @@ class TestTransport:
     )
     def test_epsilon(self, scale, expected):
         model = fit(make("sinkhorn", cost_scale=scale, regularization=0.3, steps=1))
-        costs = cdist(PAIR.source, PAIR.target, "sqeuclidean")
+        costs = pdist(PAIR.target, "sqeuclidean")
         assert model.epsilon_ == pytest.approx(0.3 * expected(costs))
         model = fit(make("sinkhorn", cost_scale=None, regularization=0.3, steps=1))
         assert model.epsilon_ == 0.3
