@@ -32,12 +32,12 @@ def spectral_norm(weight: Any, squarings: int) -> Any:
     norm = jnp.linalg.norm(weight)
     weight = weight / norm
     gram = weight @ weight.T if rows < columns else weight.T @ weight
-    log_norm = jnp.log(norm)
+    log_rest = 0.0
     for k in range(squarings + 1):
         # Scaled before it is squared, so that no power leaves the range of the numbers.
         if k:
             gram = gram @ gram
         size = jnp.linalg.norm(gram)
         gram = gram / size
-        log_norm = log_norm + jnp.log(size) / 2 ** (k + 1)
-    return jnp.exp(log_norm)
+        log_rest = log_rest + jnp.log(size) / 2 ** (k + 1)
+    return norm * jnp.exp(log_rest)

@@ -33,12 +33,12 @@ def spectral_norm(weight: Any, squarings: int) -> Any:
     norm, wide = tf.norm(weight), rows < columns
     weight = weight / norm
     gram = tf.matmul(weight, weight, transpose_a=not wide, transpose_b=wide)
-    log_norm = tf.math.log(norm)
+    log_rest = 0.0
     for k in range(squarings + 1):
         # Scaled before it is squared, so that no power leaves the range of the numbers.
         if k:
             gram = tf.matmul(gram, gram)
         size = tf.norm(gram)
         gram = gram / size
-        log_norm = log_norm + tf.math.log(size) / 2 ** (k + 1)
-    return tf.exp(log_norm)
+        log_rest = log_rest + tf.math.log(size) / 2 ** (k + 1)
+    return norm * tf.exp(log_rest)
