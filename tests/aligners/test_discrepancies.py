@@ -163,7 +163,9 @@ def test_both_backends_give_the_same_losses_and_the_same_flow(kind):
 
 @each_kind
 def test_the_score_is_minus_the_distance_of_held_out_points(kind):
-    model = fit(make(kind, steps=20))
+    # The oracle takes long where ε is small.
+    settings = {"regularization": 0.3} if "sinkhorn" in kind else {}
+    model = fit(make(kind, steps=20, **settings))
     x, y = TEST.source[:60], TEST.target[:70]
     moved = model.transform(x)
     if kind == "gaussian":
