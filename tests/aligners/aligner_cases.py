@@ -131,7 +131,17 @@ CASES = {
             ),
         },
     ),
-    "mmd-triangular-gap": Case(lrmf.MMDFlow, {**TRAINED, "kernel": "triangular_gap"}),
+    "mmd-triangular-gap": Case(
+        lrmf.MMDFlow,
+        {**TRAINED, "kernel": "triangular_gap"},
+        refused={
+            "kernel": (("laplace", None, 1), "must be 'gaussian' or 'triangular_gap', got "),
+            "bandwidths": (
+                (1.0, (0.5, 1.0)),
+                "must be None for the triangular-gap kernel, which has none, got ",
+            ),
+        },
+    ),
     "emd": Case(lrmf.EMDFlow, TRAINED, refused=COST),
     "sinkhorn": Case(lrmf.SinkhornFlow, TRAINED, refused={**COST, **ENTROPIC}),
     "coral": Case(lrmf.CORAL, unaligned={"regularization": 1e6}, round_trip=1e-9, refused=EXTRA),
