@@ -16,7 +16,7 @@ from ..games import ClassifierLoss, classifier_game, density_game
 from ..models import Classifier, Density, Flow
 from ..specs import Arrays, Discriminator, RealNVP, Spec
 from .stages import Stage, density_stage
-from .trained import FITTED_MODELS, Job, TrainedAligner
+from .trained import FITTED_MODELS, Job, TrainedAligner, mean_log_prob, with_constant
 
 __all__ = ["AdversarialFlow"]
 
@@ -76,6 +76,7 @@ class AdversarialFlow(TrainedAligner):
         density_, private_target_: the shared density and that of B, each a `Density`, where the
             adversary is one; otherwise ``None``.
         constant_: max E log P(b) on the training data, in nats; zero against a discriminator.
+            NaN, and left out of ``history_``, where a solver gave up (``status_``).
         history_: ``step``, ``loss`` (T's, with the constant) and ``adversary_loss`` (of its last
             update) of every step, and ``density_loss`` where there is a shared density;
             ``validation_step`` and ``validation_loss`` (T's) where data were held out. Log 4
@@ -206,7 +207,8 @@ class AdversarialFlow(TrainedAligner):
         for fitted in private:
             model = backend.model(roles["density"], fitted.arrays["density"], self.dtype)
             self.private_target_ = model
-            self.constant_ = float(np.mean(model.log_prob(job.data["target"])))
+            mean = job.stages.evaluate("private target", mean_log_prob, model, job.data["target"])
+            self.constant_ = float(np.nan if mean is None else mean)
         return result
 
     def _snapshot(
@@ -227,10 +229,7 @@ class AdversarialFlow(TrainedAligner):
             self.density_ = self.private_target_ = None
 
     def _history(self, result: FitResult) -> dict[str, np.ndarray]:
-        return {
-            name: values + self.constant_ if name in ("loss", "validation_loss") else values
-            for name, values in result.history.items()
-        }
+        return with_constant(result.history, self.constant_)
 
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus T's loss on held-out points: higher is better *against this adversary*.

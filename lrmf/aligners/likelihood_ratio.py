@@ -56,7 +56,8 @@ class LRMF(SharedDensityAligner):
         density_: the shared density, a `Density`.
         private_source_, private_target_: the densities fitted to A and to B.
         refitted_source_, refitted_target_: the shared density fitted further to T(A) and to B.
-        constant_: c(A, B) on the training data, in nats.
+        constant_: c(A, B) on the training data, in nats; NaN, and left out of ``history_``,
+            where a solver gave up (``status_``).
         history_: ``step`` and ``loss`` (with the constant) of every step, and
             ``validation_step`` and ``validation_loss`` where data were held out.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word

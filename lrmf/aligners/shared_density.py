@@ -17,7 +17,7 @@ from ..fitting import FitConfig, FitResult
 from ..models import Density
 from ..specs import Arrays, Gaussian, Histogram, Spec
 from .stages import Stage, density_stage
-from .trained import FITTED_MODELS, Job, TrainedAligner
+from .trained import FITTED_MODELS, Job, TrainedAligner, mean_log_prob, with_constant
 
 __all__ = ["SharedDensityAligner"]
 
@@ -94,11 +94,12 @@ class SharedDensityAligner(TrainedAligner):
             *fit_densities("private", job.arrays["density"], job.data, private_config, 0),
         )
         self._place(backend, job.roles, result.arrays)
+        images = job.stages.evaluate("flow", self._images, job.data)
         refitted = job.stages.run(
             *fit_densities(
                 "refit",
                 result.arrays["density"],
-                {side: self._map(side, x)[0] for side, x in job.data.items()},
+                images or job.data,  # without images no stage runs
                 refit_config,
                 3,
             )
@@ -107,17 +108,21 @@ class SharedDensityAligner(TrainedAligner):
             for side, fitted in zip(("source", "target"), results, strict=True):
                 model = backend.model(role, fitted.arrays["density"], self.dtype)
                 setattr(self, f"{kind}_{side}_", model)
-        self.constant_ = float(
-            np.mean(self.private_source_.log_prob(job.data["source"]))
-            + np.mean(self.private_target_.log_prob(job.data["target"]))
-        )
+        means = [
+            job.stages.evaluate(f"private {side}", mean_log_prob, density, job.data[side])
+            for side, density in (
+                ("source", self.private_source_),
+                ("target", self.private_target_),
+            )
+        ]
+        self.constant_ = float(sum(np.nan if mean is None else mean for mean in means))
         return result
 
     def _history(self, result: FitResult) -> dict[str, np.ndarray]:
-        return {
-            name: values + self.constant_ if name.endswith("loss") else values
-            for name, values in result.history.items()
-        }
+        return with_constant(result.history, self.constant_)
+
+    def _images(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {side: self._map(side, x)[0] for side, x in data.items()}
 
     def certificate(self, Xs: Any, Xt: Any) -> Certificate:
         """Held-out evidence whether T(A) and B are indistinguishable to the family M.

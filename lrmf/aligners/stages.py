@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from ..backends.base import Backend, Game, Loss, Role
 from ..checkpoints import Checkpoint
 from ..fitting import FitConfig, FitResult, fit
 from ..objectives import likelihood
-from ..specs import Arrays
+from ..specs import Arrays, SolverError
 from ..stepwise import Assistant
 
 __all__ = ["Stage", "Stages", "density_stage"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class Stages:
             "stop": self._stop,
         }
         self._replaced: Any = None
+        self._results: dict[str, FitResult] = {}
         self.failure: tuple[str, FitResult] | None = None
 
     def __enter__(self) -> Self:
@@ -98,9 +102,33 @@ class Stages:
                     raise
                 results = [future.result() for future in futures]
         for stage, result in zip(stages, results, strict=True):
+            self._results[stage.name] = result
             if self.failure is None and result.outcome in ("diverged", "interrupted"):
                 self.failure = (stage.name, result)
         return results
+
+    def evaluate(self, name: str, compute: Callable[..., T], *arguments: Any) -> T | None:
+        """Compute something of all the data with what a stage learned.
+
+        A solver that moved every minibatch may give up on all the points, or with the arrays of
+        the last step, which no loss has met. That becomes a failure of the stage, which keeps its
+        arrays, and the value is ``None``. Where neither the stage nor the flow has learned
+        anything there is nothing to keep, and the error is raised.
+        """
+        try:
+            return compute(*arguments)
+        except SolverError as error:
+            result = self._results[name]
+            if not (result.steps or self._results["flow"].steps):
+                raise
+            if self.failure is None:
+                status = (
+                    f"diverged: after {result.steps} steps, with all the data at once, {error}. "
+                    "What was learned is kept."
+                )
+                failed = dataclasses.replace(result, outcome="diverged", status=status)
+                self.failure = (name, failed)
+            return None
 
     def _fit(self, stage: Stage) -> FitResult:
         try:

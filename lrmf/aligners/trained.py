@@ -24,7 +24,7 @@ from . import persistence
 from .base import FlowAligner, check_pair
 from .stages import Stages
 
-__all__ = ["FITTED_MODELS", "Job", "TrainedAligner"]
+__all__ = ["FITTED_MODELS", "Job", "TrainedAligner", "mean_log_prob", "with_constant"]
 
 #: Of a fitted model: its kind, and the constructor's parameter that holds its spec.
 FITTED_MODELS = dict[str, tuple[type[Model], str]]
@@ -114,11 +114,12 @@ class TrainedAligner(FlowAligner):
             checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
                 never been interrupted.
 
-        ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so does a loss that
-        diverges. ``status_`` says so.
+        ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so do a loss that
+        diverges and a solver that gives up on all the data at once. ``status_`` says so.
 
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled.
+            SolverError: the solver gave up, and nothing had been learned.
         """
         began = time.perf_counter()
         self._check_parameters()
@@ -266,3 +267,17 @@ class TrainedAligner(FlowAligner):
             digest.update(repr(x.shape).encode())
             digest.update(np.ascontiguousarray(x).tobytes())
         return digest.hexdigest()
+
+
+def mean_log_prob(density: Density, x: np.ndarray) -> float:
+    """The mean log-density of points, in nats."""
+    return np.mean(density.log_prob(x))
+
+
+def with_constant(history: Mapping[str, np.ndarray], constant: float) -> dict[str, np.ndarray]:
+    """A history with a constant in the flow's losses, as it was where that is unknown (NaN)."""
+    shift = 0.0 if np.isnan(constant) else constant
+    return {
+        name: values + shift if name in ("loss", "validation_loss") else values
+        for name, values in history.items()
+    }

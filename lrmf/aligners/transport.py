@@ -15,7 +15,7 @@ from ..backends.base import Backend, Loss, Role
 from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
 from ..objectives import TransportCost
-from ..specs import Arrays, RealNVP
+from ..specs import Arrays, RealNVP, SolverError
 from ..stepwise import Assistant
 from .discrepancy import DiscrepancyAligner
 from .plans import divergence, exact_plan, sinkhorn, symmetric_sinkhorn
@@ -293,8 +293,11 @@ class _Plans:
     cost: Cost
 
     def __call__(self, models: dict[str, Any], batch: dict[str, np.ndarray]) -> Arrays:
-        moved = _rows(models["transform"].forward(batch["source"])[0])
         other = _rows(batch["target"])
+        try:
+            moved = _rows(models["transform"].forward(batch["source"])[0])
+        except SolverError:
+            moved = np.full((len(batch["source"]), other.shape[1]), np.nan)
         if not np.isfinite(moved).all():
             # The loss will be non-finite and end the fit. POT would not return.
             moved = np.zeros_like(moved)

@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 import lrmf
 from lrmf.aligners import stages
+from lrmf.fitting import FitResult
+from lrmf.specs import SolverError
 
 PAIR = lrmf.data.blobs(n=100, seed=0)
 STAGES = ("flow", "private source", "private target", "refit source", "refit target")
@@ -105,6 +107,108 @@ class TestDivergence:
         loaded = lrmf.LRMF.load(tmp_path / "model.lrmf")
         assert loaded.status_ == model.status_
         assert "diverged" in refused_certificate(loaded)
+
+
+FOLLOWED = lrmf.FFJORD(blocks=1, hidden=(4,), max_steps=8)
+
+
+def train(monkeypatch, *, stiff, steps=2, interrupted=None):
+    """In place of each stage: a few steps without a change, and one field that became too stiff.
+
+    That is what a last step may do, as no loss meets its arrays. Nothing compiles but the solver.
+    """
+
+    def fit(loss, roles, arrays, data, *, name, **options):
+        if name == stiff:
+            arrays = {
+                role: {key: 1e4 * x if "layer" in key else x for key, x in named.items()}
+                for role, named in arrays.items()
+            }
+        return FitResult(
+            arrays=arrays,
+            history={"step": 1 + np.arange(steps), "loss": np.ones(steps)},
+            outcome="interrupted" if name == interrupted else "finished",
+            status="interrupted at step 2" if name == interrupted else "finished: 2 steps.",
+            steps=steps,
+            seconds=0.0,
+        )
+
+    monkeypatch.setattr(stages, "fit", fit)
+
+
+class TestASolverThatGivesUpOnAllTheData:
+    GAVE_UP = "diverged: after 2 steps, with all the data at once, the ODE solver of FFJORD gave up"
+    CURE = "max_steps=8. Raise max_steps or the tolerances"
+
+    @pytest.mark.parametrize("kind", [lrmf.LRMF, lrmf.AUB])
+    def test_the_flow(self, kind, backend, monkeypatch):
+        train(monkeypatch, stiff="flow")
+        model = fit(kind(transform=FOLLOWED, density=lrmf.Gaussian(), backend=backend))
+        assert model.outcome_ == "diverged"
+        assert model.status_.startswith(self.GAVE_UP)
+        assert self.CURE in model.status_
+        assert model.status_.endswith("What was learned is kept.")
+        assert model.n_steps_ == len(model.history_["loss"]) == 2
+        assert np.isfinite(model.constant_)
+        np.testing.assert_equal(model.refitted_target_.arrays, model.density_.arrays)
+        assert "gave up" in refused_certificate(model)
+        with pytest.raises(SolverError, match="gave up"):
+            model.transform(PAIR.source)
+
+    @pytest.mark.parametrize("side", ["source", "target"])
+    def test_a_private_density(self, side, backend, monkeypatch, tmp_path):
+        train(monkeypatch, stiff=f"private {side}")
+        model = fit(lrmf.LRMF(transform=lrmf.Affine(), density=FOLLOWED, backend=backend))
+        assert model.outcome_ == "diverged"
+        assert model.status_.startswith(f"private {side}: {self.GAVE_UP}")
+        # The bound has no constant, the flow has its losses all the same.
+        assert np.isnan(model.constant_)
+        np.testing.assert_equal(model.history_["loss"], np.ones(2))
+        np.testing.assert_equal(model.transform(PAIR.source), PAIR.source.astype("float32"))
+        assert f"private {side}" in refused_certificate(model)
+        model.save(tmp_path / "model.lrmf")
+        assert np.isnan(lrmf.LRMF.load(tmp_path / "model.lrmf").constant_)
+
+    def test_the_private_density_of_a_game(self, backend, monkeypatch):
+        train(monkeypatch, stiff="private target")
+        model = fit(
+            lrmf.AdversarialFlow(
+                transform=lrmf.Affine(),
+                adversary=lrmf.Gaussian(),
+                density=FOLLOWED,
+                backend=backend,
+            )
+        )
+        assert model.status_.startswith(f"private target: {self.GAVE_UP}")
+        assert not model.complete_
+        assert np.isnan(model.constant_)
+        np.testing.assert_equal(model.history_["loss"], np.ones(2))
+
+    def test_an_earlier_failure_is_the_one_to_tell(self, monkeypatch):
+        train(monkeypatch, stiff="flow", interrupted="private source")
+        model = fit(lrmf.LRMF(transform=FOLLOWED, density=lrmf.Gaussian()))
+        assert model.status_ == "private source: interrupted at step 2"
+        assert model.outcome_ == "interrupted"
+
+    @pytest.mark.parametrize("stage", ["flow", "private source"])
+    def test_where_nothing_was_learned_it_is_an_error(self, stage, backend, monkeypatch):
+        train(monkeypatch, stiff=stage, steps=0)
+        model = lrmf.LRMF(transform=FOLLOWED, density=FOLLOWED, backend=backend)
+        with pytest.raises(SolverError, match=r"max_steps=8\. Raise max_steps"):
+            fit(model)
+        assert not hasattr(model, "status_")
+
+    @pytest.mark.parametrize("kind", [lrmf.EMDFlow, lrmf.SinkhornFlow])
+    def test_while_a_plan_is_made(self, kind, monkeypatch):
+        # An affine map that overflows does here as a solver that gives up.
+        pytest.importorskip("ot")
+        refuse = FOLLOWED.check_result
+        monkeypatch.setattr(lrmf.Affine, "check_result", lambda _, *found: refuse(*found))
+        model = kind(transform=lrmf.Affine(), steps=120, learning_rate=1e30, batch_size=16)
+        fit(model)
+        assert model.outcome_ == "diverged"
+        assert "the arrays of step 0, the last good ones, were restored" in model.status_
+        assert np.isfinite(model.transform(PAIR.source)).all()
 
 
 def sabotage(monkeypatch, backend, stage, *, chunk, action):
