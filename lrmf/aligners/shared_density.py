@@ -15,7 +15,7 @@ from ..certificate import Certificate
 from ..checks import check_positive_int, check_positive_number
 from ..fitting import FitConfig, FitResult
 from ..models import Density
-from ..specs import Arrays, Gaussian, Histogram, Spec
+from ..specs import Arrays, Spec
 from .stages import Stage, density_stage
 from .trained import FITTED_MODELS, Job, TrainedAligner, mean_log_prob, with_constant
 
@@ -181,8 +181,9 @@ class SharedDensityAligner(TrainedAligner):
         private = self.steps if self.private_steps is None else self.private_steps
         rate = self.refit_learning_rate
         if rate is None:
-            share = 1.0 if isinstance(self.density, (Gaussian, Histogram)) else 0.1
-            rate = share * self.learning_rate
+            # Nothing is known of an object of a backend's library: as for any spec.
+            spec = self.density if isinstance(self.density, Spec) else Spec
+            rate = spec.refit_share * self.learning_rate
         common: dict[str, Any] = {"snapshot_every": None, "patience": None}
         return (
             self._config(steps=private, **common),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,11 @@ Shape = tuple[int, ...]
 
 class Spec(ABC):
     """A model's description: frozen, hashable, and validated when it is made."""
+
+    #: Share of the learning rate at which a copy of a fitted density is fitted further. A network
+    #: would use all of it to learn single points by heart, which the certificate, on held-out
+    #: points, would have to pay for; densities with a few numbers per feature or bin can't.
+    refit_share: ClassVar[float] = 0.1
 
     @abstractmethod
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Gaussian(DensitySpec):
     >>> sorted(Gaussian().init((2,), np.random.default_rng(0)))
     ['log_diagonal', 'lower', 'mean']
     """
+
+    refit_share: ClassVar[float] = 1.0
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:
         (d,) = vector_shape(self, event_shape, minimum=1)
@@ -59,6 +61,8 @@ class Histogram(DensitySpec):
     >>> Histogram(edges=([0, 1, 2], [0, 1, 3, 9])).bins
     (2, 3)
     """
+
+    refit_share: ClassVar[float] = 1.0
 
     edges: tuple[tuple[float, ...], ...]
 

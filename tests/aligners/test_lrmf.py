@@ -384,7 +384,14 @@ def test_both_backends_give_the_same_model(small):
 
 
 def test_default_refit_learning_rate(small):
-    for density, share in ((lrmf.Gaussian(), 1.0), (lrmf.RealNVP(hidden=(8,)), 0.1)):
+    shares = {
+        lrmf.Gaussian(): 1.0,
+        lrmf.Histogram(edges=[0, 1]): 1.0,
+        lrmf.Affine(): 0.1,
+        lrmf.RealNVP(hidden=(8,)): 0.1,
+        "an object of a library": 0.1,
+    }
+    for density, share in shares.items():
         _, refit = small(density=density, learning_rate=0.02)._density_configs()
         assert refit.learning_rate == pytest.approx(0.02 * share)
     private, refit = small(refit_learning_rate=0.3)._density_configs()
