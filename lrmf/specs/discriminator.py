@@ -24,10 +24,12 @@ class Discriminator(Spec):
     by which it stretches a vector, so that |h(x) - h(y)| <= |x - y|.
 
     Miyato et al. estimate the norm from below by power iteration, one step for each training
-    step, with a vector as state. Here it is the Schatten norm |W|_p = (Σ_i s_i^p)^(1/p) of the
-    singular values for p = 256, from six squarings of WᵀW ("Gram iteration", Delattre et al.,
-    2023). That is a smooth function of W alone, and never too small: at most by r^(1/256) too
-    large for the rank r, 2 % for r = 128. So slopes are at most one from the first step on.
+    step, with a vector as state. Here it is not estimated but bounded, by the Schatten norm
+    |W|_p = (Σ_i s_i^p)^(1/p) of the singular values for p = 256, from six squarings of the Gram
+    matrix WᵀW (Delattre et al., Efficient bound of Lipschitz constant for convolutional layers by
+    Gram iteration, 2023). That is a smooth function of W alone, and never too small: at most by
+    r^(1/256) too large for the rank r, 2 % for r = 128. So slopes are at most one from the first
+    step on.
 
     Args:
         hidden: widths of the hidden layers.
