@@ -24,7 +24,7 @@ import numpy as np
 
 from book.results.environment import environment
 
-__all__ = ["Run", "load", "main", "rounded", "save"]
+__all__ = ["Arrays", "Numbers", "Run", "load", "main", "parser", "rounded", "save"]
 
 Numbers = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -81,6 +81,17 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return what reads the options that all commands have."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--fresh", action="store_true", help="start over")
+    options.add_argument("--list", action="store_true", help="name the runs and what is done")
+    options.add_argument("--steps", type=int, help="tiny runs, written to a temporary folder")
+    options.add_argument("--workers", type=int, default=1, help="runs at a time (default: 1)")
+    options.add_argument("--only", default="", help="only runs whose names contain this")
+    return options
+
+
 def main(
     folder: Path,
     runs: Callable[[int | None], Iterable[Run]],
@@ -100,18 +111,15 @@ def main(
         description: one line for ``--help``.
         facts: further entries of the document.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--fresh", action="store_true", help="start over")
-    parser.add_argument("--list", action="store_true", help="name the runs and what is done")
-    parser.add_argument("--steps", type=int, help="tiny runs, written to a temporary folder")
-    parser.add_argument("--workers", type=int, default=1, help="runs at a time (default: 1)")
-    parser.add_argument("--only", default="", help="only runs whose names contain this")
-    options = parser.parse_args(arguments)
+    options = parser(description).parse_args(arguments)
     command = f"python -m book.results.{folder.name}"
     if options.steps:
         folder = Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
-    document, arrays = ({"runs": {}}, {}) if options.fresh else load(folder)
+    document, arrays = load(folder)
     made = document["runs"]
+    if options.fresh:  # with ``--only``, the other runs stay
+        made = {name: run for name, run in made.items() if options.only not in name}
+    arrays = {name: array for name, array in arrays.items() if name.rpartition("/")[0] in made}
     planned = list(runs(options.steps))
     for run in planned:
         if run.name in made and made[run.name]["settings"] != rounded(run.settings):
@@ -125,7 +133,7 @@ def main(
         "command": command,
         "environment": environment(packages),
         **facts,
-        "seconds": document.get("seconds", 0.0),
+        "seconds": document["seconds"] if made else 0.0,
         "runs": made,
     }
     began, before = time.perf_counter(), document["seconds"]
