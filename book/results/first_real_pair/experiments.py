@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
+from book.results.runner import Arrays, Numbers, Run
 from lrmf.data.images import resize
 from lrmf.fitting import FitConfig, fit
 from lrmf.objectives import likelihood
 
-__all__ = ["Digits", "Run", "digits", "likelihood_gain", "longer", "pair", "runs", "shrunk"]
+__all__ = ["Digits", "digits", "likelihood_gain", "longer", "pair", "runs", "shrunk"]
 
 SEEDS = range(3)
 SWEEP = (4, 8, 16, 32, 64, 128)
@@ -30,17 +31,6 @@ COMPONENTS = (8, 16, 32, 64)
 BEST = 64  # of SWEEP
 WIDTH = 64  # of the density's networks, the best of WIDTHS
 TRANSFORM_WIDTHS = (32, 64)
-
-Numbers = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """One entry of the file: its name, what computes it, and the settings it depends on."""
-
-    name: str
-    compute: Callable[..., Numbers]
-    settings: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,7 +141,7 @@ def runs(steps: int | None = None) -> Iterator[Run]:
         )
 
 
-def likelihood_gain(*, k: int, width: int, seed: int, steps: int) -> Numbers:
+def likelihood_gain(*, k: int, width: int, seed: int, steps: int) -> tuple[Numbers, Arrays]:
     """By how much a RealNVP beats a normal density on k components of MNIST, in nats a digit.
 
     Measured on a random fifth of the training digits, which neither density has seen.
@@ -174,11 +164,12 @@ def likelihood_gain(*, k: int, width: int, seed: int, steps: int) -> Numbers:
     flow = backend.model(role, result.arrays["density"], "float32")
     normal = multivariate_normal(seen.mean(axis=0), np.cov(seen.T, bias=True))
     gain = flow.log_prob(held_out) - normal.logpdf(held_out)
-    return {
+    numbers = {
         "gain": float(gain.mean()),
         "gain_stderr": float(gain.std(ddof=1) / np.sqrt(len(gain))),
         "gain_seen": float((flow.log_prob(seen) - normal.logpdf(seen)).mean()),
     }
+    return numbers, {}
 
 
 def pair(
@@ -190,7 +181,7 @@ def pair(
     steps: int,
     refit_steps: int,
     gaussian_steps: int,
-) -> Numbers:
+) -> tuple[Numbers, Arrays]:
     """Align the digits in k components in several ways, and judge each on held-out digits."""
     a, b, a_test, b_test = digits().first(k)
     judge = Judge(digits(), k)
@@ -248,7 +239,7 @@ def pair(
     null = lrmf.LRMF(**distance | {"private_steps": steps}).fit(Xs=b[rows[0]], Xt=b[rows[1]])
     numbers["halves"] = {"realnvp": numbers_of(null, b_test[rows_test[0]], b_test[rows_test[1]])}
     numbers["mnist"] = judge.reference()
-    return numbers
+    return numbers, {}
 
 
 def longer(
@@ -260,7 +251,7 @@ def longer(
     steps: int,
     private_steps: int,
     refit_steps: int,
-) -> Numbers:
+) -> tuple[Numbers, Arrays]:
     """The RealNVP map with more steps for the map; the other stages are as in `pair`."""
     a, b, a_test, b_test = digits().first(k)
     model = lrmf.LRMF(
@@ -271,15 +262,18 @@ def longer(
         private_steps=private_steps,
         refit_steps=refit_steps,
     ).fit(Xs=a, Xt=b)
-    return {
+    numbers = {
         **Judge(digits(), k)(model, a, a_test),
         "realnvp": numbers_of(model, a_test, b_test),
         "last_loss": float(np.mean(model.history_["loss"][-100:])),
         "fit_seconds": round(model.seconds_, 1),
     }
+    return numbers, {}
 
 
-def shrunk(*, k: int, seed: int, width: int, size: int, steps: int, refit_steps: int) -> Numbers:
+def shrunk(
+    *, k: int, seed: int, width: int, size: int, steps: int, refit_steps: int
+) -> tuple[Numbers, Arrays]:
     """The distance of MNIST and USPS digits that were shrunk by hand, not by a learned map."""
     data = digits()
     _, b, _, b_test = data.first(k)
@@ -297,7 +291,8 @@ def shrunk(*, k: int, seed: int, width: int, size: int, steps: int, refit_steps:
         private_steps=1,
         refit_steps=refit_steps,
     ).fit(Xs=a, Xt=b)
-    return {**Judge(data, k)(model, a, a_test), "realnvp": distance_of(model, a_test, b_test)}
+    numbers = {**Judge(data, k)(model, a, a_test), "realnvp": distance_of(model, a_test, b_test)}
+    return numbers, {}
 
 
 class Judge:
