@@ -59,6 +59,10 @@ statements: $(INSTALLED) ## run the changed checks of statements and write the p
 claims: $(INSTALLED) ## write the page of the claims ledger from book/claims.yml and the result files
 	$(BIN)/python -m book.machinery.claims_page
 
+.PHONY: results
+results: $(INSTALLED) ## make the runs that the saved results lack; takes hours for all of them
+	$(BIN)/python -m book.results --workers $(WORKERS)
+
 .PHONY: page
 page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realnvp
 	@test -n "$(PAGE)" || { echo "say which: make page PAGE=book/experiments/realnvp"; exit 2; }
