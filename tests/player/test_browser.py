@@ -458,6 +458,45 @@ def test_it_fits_on_a_phone(reader, track):
     assert reader.one(".lrmf-player-loss").size["height"] >= 44
 
 
+def shapes(reader):
+    """Height over width of each canvas, as it is shown and as it was drawn."""
+    return np.array(
+        reader.run(
+            "return [...document.querySelectorAll('.lrmf-player-panels canvas')].map("
+            "(c) => [c.clientHeight / c.clientWidth, c.height / c.width])"
+        )
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_paper_one_sees_the_last_frame_and_no_controls(reader, track, scheme):
+    reader.wants(scheme=scheme)
+    reader.opens(Player([track, track], alt="x", autoplay=False, start=200))
+    before = reader.drawn()
+    reader.one(".lrmf-player button").click()
+    reader.until(lambda: reader.drawn() != before)
+    reader.run(
+        "const output = document.querySelector('.lrmf-player output');"
+        "const data = document.querySelector('.lrmf-player').dataset;"
+        "window.seen = [];"
+        "addEventListener('beforeprint', () => seen.push([output.textContent, data.scheme]))"
+    )
+    reader.tell("Page.printToPDF", paperWidth=4.0)
+    assert reader.run("return window.seen") == [["step 500", "light"]]
+    assert not reader.playing
+    assert 200 < 100 * reader.position() < 500
+    assert reader.one(".lrmf-player").get_attribute("data-scheme") == scheme
+
+    reader.tell("Emulation.setEmulatedMedia", media="print")
+    reader.tell("Emulation.setDeviceMetricsOverride", **PHONE)
+    try:
+        assert not reader.one(".lrmf-player-controls").is_displayed()
+        shown, drawn = shapes(reader).T
+        np.testing.assert_allclose(shown, drawn, rtol=0.02)
+    finally:
+        reader.tell("Emulation.setEmulatedMedia", media="")
+
+
 def test_those_who_cannot_see_it_hear_what_it_shows(reader, player):
     reader.opens(player)
     tree = reader.tell("Accessibility.getFullAXTree")["nodes"]

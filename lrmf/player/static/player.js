@@ -39,10 +39,11 @@
     const stage = root.querySelector(".lrmf-player-stage");
     const seconds = Math.min(Math.max(0.35 * last, 4), 10);
     let position = positionOf(steps, data.start);
-    let playing = false, visible = true, before = null, pending = false, colors = null;
+    let playing = false, visible = true, before = null, pending = false, colors = null, left = null;
 
     function recolor() {
-      root.dataset.scheme = scheme(root);
+      // Paper is white, and browsers leave backgrounds out.
+      root.dataset.scheme = left === null ? scheme(root) : "light";
       colors = palette(root.dataset.scheme);
       list.replaceChildren(...legend(data.tracks, colors));
       draw();
@@ -148,6 +149,18 @@
     const attributeFilter = ["data-theme", "theme", "data-bs-theme", "data-jp-theme-light", "class"];
     theme.observe(document.documentElement, { attributeFilter });
     theme.observe(document.body, { attributeFilter });
+    // On paper nothing moves: the last frame stands for all, and back on screen it is where it was.
+    addEventListener("beforeprint", () => {
+      set(false);
+      left = position;
+      position = last;
+      recolor();
+    });
+    addEventListener("afterprint", () => {
+      position = left;
+      left = null;
+      recolor();
+    });
     let fresh = data.autoplay && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     new IntersectionObserver(
       (entries) => {
@@ -157,7 +170,7 @@
         if (visible && playing) run();
         // On a phone the panels may be taller than the window.
         const seen = Math.max(now.intersectionRatio, now.intersectionRect.height / window.innerHeight);
-        if (fresh && seen >= 0.5) {
+        if (fresh && left === null && seen >= 0.5) {
           fresh = false;
           show(0);
           set(true);

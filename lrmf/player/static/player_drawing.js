@@ -179,10 +179,10 @@
       const { track } = this;
       const [left, right, bottom, top] = track.extent;
       const shape = Math.min(Math.max((top - bottom) / (right - left), 0.5), 1.15);
-      const tall = (width) => Math.round((Math.min(width, 480) - SIDES) * shape) + 46;
+      const tall = (width) => Math.round((Math.min(width, 480) - SIDES) * shape) + 49;
       const [width, height] = this.plane.resize(tall);
       const context = this.plane.context;
-      const { x, y, box } = frameOf(track.extent, { x: 50, y: 4, width: width - SIDES, height: height - 46 });
+      const { x, y, box } = frameOf(track.extent, { x: 50, y: 7, width: width - SIDES, height: height - 49 });
       const few = (pixels) => Math.max(3, Math.min(6, pixels / 45));
       const xs = ticks(left, right, few(box.width)), ys = ticks(bottom, top, few(box.height));
       context.clearRect(0, 0, width, height);
