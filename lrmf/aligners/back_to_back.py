@@ -10,7 +10,7 @@ import numpy as np
 from ..backends import get_backend
 from ..backends.base import Backend, Role
 from ..fitting import FitResult
-from ..models import Composed, Density, Flow
+from ..models import Density, Flow
 from ..objectives import back_to_back
 from ..specs import Arrays, Identity, RealNVP
 from .stages import Stage
@@ -78,6 +78,7 @@ class BackToBackFlow(TwoMapsAligner):
         "source_flow_": (Flow, "transform"),
         "target_flow_": (Flow, "target_transform"),
     }
+    _inverted = (True, False)
 
     source_flow_: Flow
     target_flow_: Flow
@@ -157,18 +158,10 @@ class BackToBackFlow(TwoMapsAligner):
         self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
     ) -> tuple[Flow, Density]:
         flows = self._flows(backend, roles, arrays)
-        return Composed(flows, inverted=[True, False]), _pushed_forward(flows[1])
-
-    def _flows(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> list[Flow]:
-        return [
-            backend.model(roles[name], arrays[name], self.dtype)
-            for name in ("transform", "target_transform")
-        ]
+        return self._composed(flows), _pushed_forward(flows[1])
 
     def _loaded(self, backend: Backend) -> None:
-        self.transform_ = Composed([self.source_flow_, self.target_flow_], inverted=[True, False])
+        self.transform_ = self._composed([self.source_flow_, self.target_flow_])
         self.private_source_ = _pushed_forward(self.source_flow_)
         self.private_target_ = _pushed_forward(self.target_flow_)
 

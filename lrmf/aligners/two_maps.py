@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..backends.base import Backend, Role
-from ..models import Flow
+from ..models import Composed, Flow
 from ..specs import Arrays, Shape
 from .trained import FITTED_MODELS, TrainedAligner
 
@@ -17,6 +18,9 @@ __all__ = ["TwoMapsAligner"]
 
 class TwoMapsAligner(TrainedAligner):
     """An aligner with the parameters ``transform`` and ``target_transform``, a flow a side."""
+
+    #: Which of the two, the source's and the target's, the map from A to B inverts.
+    _inverted: ClassVar[tuple[bool, bool]]
 
     target_transform: Any
 
@@ -46,3 +50,14 @@ class TwoMapsAligner(TrainedAligner):
             role, arrays = backend.init(Flow, spec, event_shape, np.random.default_rng(seed))
             initial[name] = dataclasses.replace(role, name=name), arrays
         return initial
+
+    def _flows(
+        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
+    ) -> list[Flow]:
+        return [
+            backend.model(roles[name], arrays[name], self.dtype)
+            for name in ("transform", "target_transform")
+        ]
+
+    def _composed(self, flows: Sequence[Flow]) -> Composed:
+        return Composed(flows, inverted=self._inverted)

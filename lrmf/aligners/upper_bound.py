@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ..backends.base import Backend, Role
-from ..models import Composed, Density, Flow
+from ..models import Density, Flow
 from ..objectives import upper_bound
 from ..specs import Arrays, RealNVP
 from .shared_density import SharedDensityAligner
@@ -91,6 +91,7 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
         "target_map_": (Flow, "target_transform"),
         **SharedDensityAligner._fitted,
     }
+    _inverted = (False, True)
     _loss = staticmethod(upper_bound)
 
     source_map_: Flow
@@ -141,10 +142,8 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
     def _place(
         self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
     ) -> None:
-        self.source_map_, self.target_map_, self.density_ = (
-            backend.model(roles[name], arrays[name], self.dtype)
-            for name in ("transform", "target_transform", "density")
-        )
+        self.source_map_, self.target_map_ = self._flows(backend, roles, arrays)
+        self.density_ = backend.model(roles["density"], arrays["density"], self.dtype)
         self._loaded(backend)
 
     def _map(self, side: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
@@ -153,11 +152,7 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
     def _snapshot(
         self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
     ) -> tuple[Flow, None]:
-        there, back = (
-            backend.model(roles[name], arrays[name], self.dtype)
-            for name in ("transform", "target_transform")
-        )
-        return Composed([there, back], inverted=[False, True]), None
+        return self._composed(self._flows(backend, roles, arrays)), None
 
     def _loaded(self, backend: Backend) -> None:
-        self.transform_ = Composed([self.source_map_, self.target_map_], inverted=[False, True])
+        self.transform_ = self._composed([self.source_map_, self.target_map_])
