@@ -12,6 +12,7 @@ import pytest
 from book.machinery.config import ROOT
 from book.results import __main__ as every
 from book.results import runner
+from book.results.comparison import experiments as comparison
 from book.results.runner import Run, rounded
 
 RESULTS = ROOT / "book" / "results"
@@ -240,3 +241,12 @@ def test_the_saved_runs_are_those_that_the_command_makes(name):
 def test_arrays_belong_to_saved_runs(name):
     document, arrays = runner.load(RESULTS / name)
     assert {array.rpartition("/")[0] for array in arrays} <= document["runs"].keys()
+
+
+def test_the_comparison_reports_the_settings_that_its_search_chose():
+    document = json.loads((RESULTS / "comparison" / "runs.json").read_text(encoding="utf8"))
+    chosen = comparison.choose(document["runs"])
+    assert chosen == {method: comparison.CHOSEN[method] for method in comparison.GRIDS}
+    assert document["chosen"] == rounded(comparison.CHOSEN)
+    # On pairs that are not reported.
+    assert not set(comparison.TUNING_SEEDS) & set(comparison.SEEDS)

@@ -2,8 +2,8 @@
 
 See `book.results.runner` for the options, and `book.results.comparison.experiments` for the runs:
 the search for each method's settings on seeds of its own, all methods with the settings that it
-chose on ten other seeds and at both angles, the adversarial methods over their training, and LRMF
-with many settings, to choose among.
+chose on other seeds and at both angles, the adversarial methods over their training, and LRMF with
+many settings, to choose among.
 """
 
 from __future__ import annotations
