@@ -1,4 +1,4 @@
-"""What the library must reach on moons at its defaults, over ten seeds (with TFP, over three)."""
+"""What the library must reach on moons, at its defaults and over ten seeds."""
 
 import time
 
@@ -9,8 +9,7 @@ import lrmf
 
 pytestmark = pytest.mark.slow
 
-#: TFP computes what JAX does, which the tests of both backends hold to rounding: fewer will do.
-SEEDS = {"jax": range(10), "tfp": range(3)}
+SEEDS = range(10)
 
 #: The private models matter only to the bound, and fewer steps will do for it.
 CHEAPER = {"private_steps": 3000}
@@ -39,19 +38,18 @@ def judge(seed, *, backend, **changes):
 @pytest.mark.parametrize("backend", ["jax", "tfp"])
 def test_moons_are_aligned_and_certified(backend):
     good, reports = 0, []
-    for seed in SEEDS[backend]:
+    for seed in SEEDS:
         accuracy, certificate, report = judge(seed, backend=backend, **CHEAPER)
         good += accuracy >= 0.99 and certificate.verdict.startswith("aligned")
         reports.append(report)
-    # One seed in ten may miss the certificate, whose noise is of the size of its tolerance.
-    assert good >= 0.9 * len(reports), "\n".join([f"{good} of {len(reports)}:", *reports])
+    assert good >= 9, "\n".join([f"{good} of {len(reports)}:", *reports])
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("backend", ["jax", "tfp"])
 def test_identity_is_not_aligned(backend):
     good, reports = 0, []
-    for seed in SEEDS["tfp"]:
+    for seed in SEEDS:
         accuracy, certificate, report = judge(
             seed,
             backend=backend,
@@ -64,4 +62,4 @@ def test_identity_is_not_aligned(backend):
         assert 0.9 < accuracy < 0.97
         good += certificate.verdict.startswith("not aligned")
         reports.append(report)
-    assert good == len(reports), "\n".join([f"{good} of {len(reports)}:", *reports])
+    assert good == len(SEEDS), "\n".join([f"{good} of {len(reports)}:", *reports])
