@@ -22,7 +22,7 @@ COMMANDS = ("affine", "realnvp", "ffjord", "learned_density", "comparison", "fir
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all commands, each in a process of its own: what one compiled is gone for the next."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    runner.parser(str(__doc__).partition("\n")[0]).parse_args(arguments)
+    runner.parser(__doc__).parse_args(arguments)
     for name in COMMANDS:
         command = f"python -m book.results.{name}"
         print(f"== {command}", flush=True)

@@ -24,10 +24,23 @@ import numpy as np
 
 from book.results.environment import environment
 
-__all__ = ["Arrays", "Numbers", "Run", "load", "main", "parser", "rounded", "save"]
+__all__ = [
+    "CURVE",
+    "Arrays",
+    "Numbers",
+    "Run",
+    "curve",
+    "load",
+    "main",
+    "parser",
+    "rounded",
+    "save",
+]
 
 Numbers = dict[str, Any]
 Arrays = dict[str, np.ndarray]
+
+CURVE = 20  # steps that one entry of a saved loss curve averages
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,9 +94,16 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """Return what reads the options that all commands have."""
-    options = argparse.ArgumentParser(description=description)
+def curve(losses: np.ndarray) -> np.ndarray:
+    """Means over `CURVE` steps, or over all of fewer."""
+    size = min(CURVE, len(losses))
+    whole = len(losses) // size * size
+    return losses[:whole].reshape(-1, size).mean(axis=1).astype(np.float32)
+
+
+def parser(description: str | None = None) -> argparse.ArgumentParser:
+    """Return what reads the options that all commands have; ``--help`` shows the first line."""
+    options = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     options.add_argument("--fresh", action="store_true", help="start over")
     options.add_argument("--list", action="store_true", help="name the runs and what is done")
     options.add_argument("--steps", type=int, help="tiny runs, written to a temporary folder")
@@ -98,7 +118,7 @@ def main(
     *,
     packages: Sequence[str],
     arguments: Sequence[str] | None = None,
-    description: str = "",
+    description: str | None = None,
     **facts: Any,
 ) -> int:
     """Run a command.
@@ -108,7 +128,7 @@ def main(
         runs: gives all runs in their order; a number of steps makes them tiny.
         packages: whose versions are recorded.
         arguments: those of the command line by default.
-        description: one line for ``--help``.
+        description: the command's docstring.
         facts: further entries of the document.
     """
     options = parser(description).parse_args(arguments)

@@ -10,29 +10,24 @@ densities before and after that map, and after an affine map that was fitted und
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from book.results import runner
 from book.results.affine.experiments import HELD_OUT, runs
 
-__all__ = ["main", "runs"]
+__all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("jax", "tensorflow", "tensorflow-probability", "numpy", "scikit-learn")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    return runner.main(
-        FOLDER,
-        runs,
-        packages=PACKAGES,
-        arguments=arguments,
-        description=str(__doc__).partition("\n")[0],
-        held_out=HELD_OUT,
-    )
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(
+        runner.main(
+            FOLDER,
+            runs,
+            packages=PACKAGES,
+            description=__doc__,
+            held_out=HELD_OUT,
+        )
+    )

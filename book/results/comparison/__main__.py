@@ -21,7 +21,7 @@ if __name__ == "__main__":
             Path(__file__).parent,
             runs,
             packages=PACKAGES,
-            description=str(__doc__).partition("\n")[0],
+            description=__doc__,
             chosen=CHOSEN,
         )
     )

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
-from book.results.runner import Arrays, Numbers, Run
+from book.results.runner import Arrays, Numbers, Run, curve
 
 __all__ = ["CHOSEN", "GRIDS", "METHODS", "choose", "judge", "make", "parameters", "runs"]
 
@@ -258,7 +258,7 @@ def trajectory(
         for step, flow, _ in model.snapshots_
     ]
     losses = {
-        name: _curve(values) for name, values in model.history_.items() if name.endswith("loss")
+        name: curve(values) for name, values in model.history_.items() if name.endswith("loss")
     }
     arrays = {
         "step": np.array([step for step, _ in seen]),
@@ -274,12 +274,6 @@ def trajectory(
         "best_accuracy": float(accuracy.max()),
         "last_accuracy": float(accuracy[-1]),
     }, arrays
-
-
-def _curve(losses: np.ndarray, width: int = 20) -> np.ndarray:
-    """Means over this many steps."""
-    whole = len(losses) // width * width
-    return losses[:whole].reshape(-1, width).mean(axis=1).astype(np.float32)
 
 
 def selection(

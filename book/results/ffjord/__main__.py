@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from book.results import runner
-from book.results.ffjord.experiments import CURVE, HELD_OUT, agreement, moons
+from book.results.ffjord.experiments import HELD_OUT, agreement, moons
 from book.results.runner import Run
 
-__all__ = ["main", "runs"]
+__all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
 PACKAGES = (
@@ -55,18 +55,14 @@ def runs(steps: int | None = None) -> Iterator[Run]:
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
-    return runner.main(
-        FOLDER,
-        runs,
-        packages=PACKAGES,
-        arguments=arguments,
-        description=str(__doc__).split("\n", 1)[0],
-        curve=CURVE,
-        held_out=HELD_OUT,
-    )
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(
+        runner.main(
+            FOLDER,
+            runs,
+            packages=PACKAGES,
+            description=__doc__,
+            curve=runner.CURVE,
+            held_out=HELD_OUT,
+        )
+    )

@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
+from book.results.runner import curve
 from lrmf.specs.base import Arrays, Shape
 
-__all__ = ["CURVE", "HELD_OUT", "GlorotStart", "agreement", "moons"]
+__all__ = ["HELD_OUT", "GlorotStart", "agreement", "moons"]
 
 HELD_OUT = 1000  # added to a seed: that of the pair that nothing is fitted to
-CURVE = 20  # steps that one entry of a saved loss curve averages
 SNAPSHOTS = 16
 
 Numbers = dict[str, Any]
@@ -120,10 +120,3 @@ def agreement(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
         losses.append(model.fit(Xs=pair.source, Xt=pair.target).history_["loss"])
     difference = float(np.max(np.abs(losses[0] - losses[1]) / np.abs(losses[0])))
     return {"largest_relative_loss_difference": difference}, {}
-
-
-def curve(losses: np.ndarray) -> np.ndarray:
-    """Means over `CURVE` steps."""
-    size = min(CURVE, len(losses))
-    whole = len(losses) // size * size
-    return losses[:whole].reshape(-1, size).mean(axis=1).astype(np.float32)

@@ -10,28 +10,23 @@ shrunk by hand; each with several seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from book.results import runner
 from book.results.first_real_pair.experiments import runs
 
-__all__ = ["main", "runs"]
+__all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("jax", "optax", "numpy", "scipy", "scikit-learn")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    return runner.main(
-        FOLDER,
-        runs,
-        packages=PACKAGES,
-        arguments=arguments,
-        description=str(__doc__).partition("\n")[0],
-    )
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(
+        runner.main(
+            FOLDER,
+            runs,
+            packages=PACKAGES,
+            description=__doc__,
+        )
+    )

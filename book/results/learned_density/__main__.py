@@ -12,30 +12,25 @@ from B alone, and by LRMF.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from book.results import runner
 from book.results.learned_density.experiments import DENSITY, HELD_OUT, TRANSFORM, runs
 
-__all__ = ["main"]
+__all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("jax", "optax", "numpy", "scikit-learn")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    return runner.main(
-        FOLDER,
-        runs,
-        packages=PACKAGES,
-        arguments=arguments,
-        description=str(__doc__).partition("\n")[0],
-        models={"transform": repr(TRANSFORM), "density": repr(DENSITY)},
-        held_out=HELD_OUT,
-    )
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(
+        runner.main(
+            FOLDER,
+            runs,
+            packages=PACKAGES,
+            description=__doc__,
+            models={"transform": repr(TRANSFORM), "density": repr(DENSITY)},
+            held_out=HELD_OUT,
+        )
+    )

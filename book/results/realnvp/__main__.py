@@ -11,36 +11,31 @@ learning rate, and trained for too long, and one fit of the moons in TensorFlow 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import lrmf
 from book.results import runner
-from book.results.realnvp.experiments import CURVE, HELD_OUT, runs
+from book.results.realnvp.experiments import HELD_OUT, runs
 
-__all__ = ["main", "runs"]
+__all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("jax", "tensorflow", "tensorflow-probability", "optax", "numpy", "scikit-learn")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    return runner.main(
-        FOLDER,
-        runs,
-        packages=PACKAGES,
-        arguments=arguments,
-        description=str(__doc__).partition("\n")[0],
-        models={
-            name: repr(value)
-            for name, value in lrmf.LRMF().get_params().items()
-            if name in ("transform", "density", "steps", "batch_size", "learning_rate", "dtype")
-        },
-        curve=CURVE,
-        held_out=HELD_OUT,
-    )
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(
+        runner.main(
+            FOLDER,
+            runs,
+            packages=PACKAGES,
+            description=__doc__,
+            models={
+                name: repr(value)
+                for name, value in lrmf.LRMF().get_params().items()
+                if name in ("transform", "density", "steps", "batch_size", "learning_rate", "dtype")
+            },
+            curve=runner.CURVE,
+            held_out=HELD_OUT,
+        )
+    )

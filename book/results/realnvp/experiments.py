@@ -13,17 +13,16 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
-from book.results.runner import Arrays, Numbers, Run
+from book.results.runner import Arrays, Numbers, Run, curve
 from lrmf.theory import gaussian
 
-__all__ = ["CURVE", "HELD_OUT", "compute", "runs"]
+__all__ = ["HELD_OUT", "compute", "runs"]
 
 SEEDS = range(8)
 FEW_SEEDS = range(3)
 ROTATIONS = (-50.0, 50.0)
 HELD_OUT = 1000  # added to a seed: that of the pair that nothing is fitted to
 SNAPSHOT_EVERY = 250
-CURVE = 20  # steps that one entry of a saved loss curve averages
 
 
 def runs(steps: int | None = None) -> Iterator[Run]:
@@ -160,9 +159,3 @@ def numbers_of(model: lrmf.LRMF, a: np.ndarray, b: np.ndarray) -> Numbers:
         names += ["bound", "bound_stderr"]
     numbers: Numbers = {name: float(getattr(certificate, name)) for name in names}
     return {**numbers, "verdict": certificate.verdict, "outcome": model.outcome_}
-
-
-def curve(losses: np.ndarray) -> np.ndarray:
-    """Means over `CURVE` steps."""
-    whole = len(losses) // CURVE * CURVE
-    return losses[:whole].reshape(-1, CURVE).mean(axis=1).astype(np.float32)
