@@ -207,8 +207,7 @@ class AdversarialFlow(TrainedAligner):
         for fitted in private:
             model = backend.model(roles["density"], fitted.arrays["density"], self.dtype)
             self.private_target_ = model
-            mean = job.stages.evaluate("private target", mean_log_prob, model, job.data["target"])
-            self.constant_ = float(np.nan if mean is None else mean)
+            self.constant_ = float(mean_log_prob(job, "private target", model, "target"))
         return result
 
     def _snapshot(

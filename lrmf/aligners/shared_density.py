@@ -108,14 +108,10 @@ class SharedDensityAligner(TrainedAligner):
             for side, fitted in zip(("source", "target"), results, strict=True):
                 model = backend.model(role, fitted.arrays["density"], self.dtype)
                 setattr(self, f"{kind}_{side}_", model)
-        means = [
-            job.stages.evaluate(f"private {side}", mean_log_prob, density, job.data[side])
-            for side, density in (
-                ("source", self.private_source_),
-                ("target", self.private_target_),
-            )
-        ]
-        self.constant_ = float(sum(np.nan if mean is None else mean for mean in means))
+        self.constant_ = float(
+            mean_log_prob(job, "private source", self.private_source_, "source")
+            + mean_log_prob(job, "private target", self.private_target_, "target")
+        )
         return result
 
     def _history(self, result: FitResult) -> dict[str, np.ndarray]:

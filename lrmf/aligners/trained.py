@@ -19,6 +19,7 @@ from ..checkpoints import Checkpoint
 from ..checks import check_fraction, check_positive_int, check_seed
 from ..fitting import FitConfig, FitResult
 from ..models import Density, Flow, Model
+from ..objectives import negative_log_likelihood
 from ..specs import Arrays
 from . import persistence
 from .base import FlowAligner, check_pair
@@ -269,9 +270,10 @@ class TrainedAligner(FlowAligner):
         return digest.hexdigest()
 
 
-def mean_log_prob(density: Density, x: np.ndarray) -> float:
-    """The mean log-density of points, in nats."""
-    return np.mean(density.log_prob(x))
+def mean_log_prob(job: Job, stage: str, density: Density, side: str) -> float:
+    """The mean log-density of a side's points, in nats; NaN where a solver gave up."""
+    loss = job.stages.evaluate(stage, negative_log_likelihood, density, job.data[side])
+    return float("nan") if loss is None else -loss
 
 
 def with_constant(history: Mapping[str, np.ndarray], constant: float) -> dict[str, np.ndarray]:
