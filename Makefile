@@ -8,13 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := jax,tfp,book,dev
 INSTALLED := $(VENV)/.installed
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-kernel-startup-timeout=120
 WORKERS ?= 2
 
 # TensorFlow's start-up notes and progress bars would end up in the cells' outputs.
 export TF_CPP_MIN_LOG_LEVEL := 3
 export IPYTHONDIR := $(CURDIR)/book/machinery/ipython
 export TQDM_DISABLE := 1
+# What JAX compiled is shared by test workers, notebooks and the book, and kept for the next time.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/_build/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Kernels run in the chapters' folders, where a relative path would lead elsewhere.
 ifdef LRMF_DATA_DIR
@@ -29,16 +32,29 @@ help: ## list the targets
 
 .PHONY: book
 book: $(INSTALLED) ## build the book, with every chapter executed, into _build/html
-	$(BIN)/python -m book.machinery.cache
+	@echo "1/3 executing the chapters"
+	$(BIN)/python -m book.machinery.execute --workers $(WORKERS)
+	@echo "2/3 building the pages"
 	$(BIN)/jupyter-book build . -n -W --keep-going
+	@echo "3/3 checking the pages"
 	$(BIN)/python -m book.machinery.pages
 	@echo "The book is in _build/html/index.html"
 
 .PHONY: test
-test: $(INSTALLED) ## run unit tests, statements and doctests, then every chapter's notebook
+test: $(INSTALLED) ## run all tests, then every chapter's notebook; or a part: ONLY=tests/theory
+ifdef ONLY
+	@case "$(ONLY)" in \
+	  book/machinery*|book/results*) $(BIN)/python -m pytest $(ONLY) ;; \
+	  book/*) $(BIN)/python -m book.machinery.execute --again $(basename $(ONLY)) ;; \
+	  */*) $(BIN)/python -m pytest $(ONLY) ;; \
+	  *) $(BIN)/python -m pytest tests -k "$(ONLY)" ;; \
+	esac
+else
+	@echo "1/2 unit tests, statements and doctests"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-	notebooks=$$($(BIN)/python -m book.machinery.notebooks --list); \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) $$notebooks
+	@echo "2/2 the chapters' notebooks"
+	$(BIN)/python -m book.machinery.execute --workers $(WORKERS)
+endif
 
 .PHONY: lint
 lint: $(INSTALLED) ## check format, style and types
@@ -68,7 +84,7 @@ page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realn
 	@test -n "$(PAGE)" || { echo "say which: make page PAGE=book/experiments/realnvp"; exit 2; }
 	@mkdir -p _build/page
 	@printf 'format: jb-book\nroot: book/intro\nchapters:\n- file: %s\n- file: book/appendix/bibliography\n' "$(PAGE)" > _build/page/_toc.yml
-	$(BIN)/python -m book.machinery.cache --output _build/page/_build
+	$(BIN)/python -m book.machinery.execute --output _build/page/_build book/intro $(PAGE)
 	$(BIN)/jupyter-book build . --toc _build/page/_toc.yml --path-output _build/page --keep-going
 	@echo "The page is in _build/page/_build/html/$(PAGE).html"
 
@@ -78,7 +94,7 @@ picture: $(INSTALLED) ## run the README's example and draw its picture
 
 .PHONY: links
 links: $(INSTALLED) ## follow every link of the book; needs the network
-	$(BIN)/python -m book.machinery.cache
+	$(BIN)/python -m book.machinery.execute --workers $(WORKERS)
 	$(BIN)/jupyter-book build . --builder linkcheck --keep-going
 
 .PHONY: address

@@ -137,6 +137,15 @@ def test_cache_is_cleared_when_the_library_changes(built, change):
     assert cache.clear_if_stale(built / "_build", built) is False
 
 
+def test_cache_is_cleared_when_other_data_are_at_hand(built):
+    output = built / "_build"
+    assert cache.clear_if_stale(output, built, data="real") is True
+    (output / "executed").mkdir()
+    assert cache.clear_if_stale(output, built, data="real") is False
+    assert cache.clear_if_stale(output, built, data="stand-in") is True
+    assert not (output / "executed").exists()
+
+
 @pytest.mark.parametrize("extra", [None, "jax", "tfp", "notebook", "book", "dev"])
 def test_lock_satisfies_the_floors(extra):
     pins = locked()

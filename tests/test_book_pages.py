@@ -11,12 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
+from book.machinery import execute
 from book.machinery.config import ROOT, Book
 from book.machinery.labels import Labels
-from book.machinery.notebooks import write_notebooks
+from book.machinery.notebooks import chapters, write_notebooks
 from book.machinery.pages import execution_seconds, problems, sphinx_numbers
 from lrmf.player.page import SCRIPTS, STYLE
 
@@ -69,8 +71,12 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("book")
     make_book(root)
     write_notebooks(root)
+    book = Book.read(root)
+    assert execute.run(book, chapters(book), root / "_build", workers=1) == 0
+    assert execute.fill_cache(book, chapters(book), root / "_build") == 2
     code, log = build(root)
     assert code == 0, log
+    assert "Executing notebook" not in log  # see test_outputs_are_those_of_the_notebooks
     return root
 
 
@@ -90,6 +96,42 @@ def test_numbers_are_those_of_sphinx(built):
     }
     assert len(ours) >= 10
     assert ours == {name: theirs[name] for name in ours}
+
+
+def test_outputs_are_those_of_the_notebooks(built):
+    executed = nbformat.read(built / "_build/executed/book/fixture/other.ipynb", as_version=4)
+    printed = [
+        out.text for cell in executed.cells for out in cell.get("outputs", ()) if "text" in out
+    ]
+    html = (built / "_build/html/book/fixture/other.html").read_text(encoding="utf8")
+    assert printed
+    for text in printed:
+        assert text in html
+
+
+def test_only_chapters_whose_cells_changed_are_executed_again(altered):
+    book = Book.read(altered)
+    assert execute.outdated(book, chapters(book), altered / "_build") == []
+    source = altered / "book/fixture/chapter.md"
+    text = source.read_text(encoding="utf8")
+    source.write_text(text.replace("nothing else.", "nothing more."), encoding="utf8")
+    write_notebooks(altered)
+    assert execute.outdated(book, chapters(book), altered / "_build") == []
+    source.write_text(text.replace("assert 1 + 1 == 2", "assert 2 + 2 == 4"), encoding="utf8")
+    write_notebooks(altered)
+    (page,) = execute.outdated(book, chapters(book), altered / "_build")
+    assert page.source == source
+
+
+def test_a_failing_notebook_is_not_kept(altered):
+    source = altered / "book/fixture/chapter.md"
+    text = source.read_text(encoding="utf8")
+    source.write_text(text.replace("assert 1 + 1 == 2", "assert 1 + 1 == 3"), encoding="utf8")
+    write_notebooks(altered)
+    book = Book.read(altered)
+    due = execute.outdated(book, chapters(book), altered / "_build")
+    assert execute.run(book, due, altered / "_build", workers=1) == 1
+    assert execute.outdated(book, chapters(book), altered / "_build") == due
 
 
 def test_pages_have_no_problems(built):
