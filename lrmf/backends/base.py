@@ -14,7 +14,7 @@ import numpy as np
 from ..models import DTYPES, Classifier, Density, Flow, Model
 from ..specs import Arrays, DensitySpec, Discriminator, FlowSpec, Shape, Spec
 
-__all__ = ["Backend", "Game", "Loss", "Player", "Role", "Trainer", "as_game"]
+__all__ = ["Backend", "Game", "Loss", "Player", "Role", "Trainer", "as_game", "gather"]
 
 #: A loss for training: models by role name, batches by data name -> a scalar of the backend.
 Loss = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -76,8 +76,14 @@ def as_game(loss: Loss | Game, roles: tuple[Role, ...]) -> Game:
     return Game((Player(name="", roles=tuple(role.name for role in roles), loss=loss),))
 
 
+#: How many rows a compiled call takes at once: few, or many.
+ROWS = (256, 2048)
+
+
 class Trainer(ABC):
-    """Runs chunks of optimiser steps inside one compiled call, data resident on the device.
+    """Runs chunks of optimiser steps inside one compiled call, minibatches gathered on the host.
+
+    So the number of points is no part of what is compiled: only the minibatches' shape is.
 
     ``state`` is immutable and owned by the backend: keep a reference to it, and assign it again,
     to go back.
@@ -120,6 +126,16 @@ class Trainer(ABC):
     @abstractmethod
     def import_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `export_state` gave."""
+
+
+def gather(
+    data: Mapping[str, np.ndarray], indices: Mapping[str, np.ndarray], updates: int, dtype: str
+) -> dict[str, np.ndarray]:
+    """The minibatches of a chunk, ``(steps, updates, batch, *event_shape)`` of each data set."""
+    return {
+        name: np.asarray(x[indices[name].reshape(len(indices[name]), updates, -1)], dtype)
+        for name, x in data.items()
+    }
 
 
 class Backend(ABC):
@@ -249,11 +265,33 @@ class Backend(ABC):
         `inverse_evaluations`, too.
         """
 
-    @abstractmethod
     def call_numpy(
         self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
     ) -> Any:
-        """The same from NumPy to NumPy."""
+        """The same from NumPy to NumPy, some rows at a time.
+
+        Points go through in chunks of one of two sizes, `ROWS`, padded with points of the same
+        chunk: a new number of points compiles nothing, and memory does not grow with it. An
+        adaptive solver chooses its steps for a chunk.
+        """
+        if len(x) == 0 or method.endswith("_evaluations"):
+            return self.call_rows(method, spec, arrays, x, dtype)
+        results = []
+        for start in range(0, len(x), ROWS[-1]):
+            chunk = x[start : start + ROWS[-1]]
+            n = len(chunk)
+            rows = next(rows for rows in ROWS if n <= rows)
+            padded = chunk if n == rows else chunk[np.arange(rows) % n]
+            result = self.call_rows(method, spec, arrays, padded, dtype)
+            results.append([y[:n] for y in (result if isinstance(result, tuple) else (result,))])
+        joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+        return joined if len(joined) > 1 else joined[0]
+
+    @abstractmethod
+    def call_rows(
+        self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
+    ) -> Any:
+        """`call` from NumPy to NumPy with all rows at once."""
 
     def sample(
         self,

@@ -80,7 +80,7 @@ class JaxBackend(Backend):
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
         return call(method, spec, arrays, x)
 
-    def call_numpy(
+    def call_rows(
         self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
     ) -> Any:
         with self.scope(dtype):

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from ...specs import Arrays
-from ..base import Game, Loss, Player, Role, Trainer, as_game
+from ..base import Game, Loss, Player, Role, Trainer, as_game, gather
 
 if TYPE_CHECKING:
     from . import JaxBackend
@@ -49,14 +49,13 @@ def _chunk(
     dtype: str,
     gradient_clip: float,
     state: Any,
-    data: Any,
-    indices: Any,
+    batches: Any,
     learning_rates: Any,
     extra: Any,
 ) -> Any:
     def move(k: int, learning_rate: Any, further: Any, state: Any, rows: Any) -> Any:
         player, (arrays, moments) = game.players[k], state
-        batch = {name: data[name][rows[name]] for name in data} | further
+        batch = rows | further
 
         def loss(own: Any) -> Any:
             return loss_value(backend, player.loss, roles, dtype, arrays | own, batch)
@@ -82,7 +81,7 @@ def _chunk(
             start = stop
         return state, jnp.stack(values)
 
-    return jax.lax.scan(step, state, (indices, learning_rates, extra))
+    return jax.lax.scan(step, state, (batches, learning_rates, extra))
 
 
 class JaxTrainer(Trainer):
@@ -114,7 +113,7 @@ class JaxTrainer(Trainer):
                 for player in game.players
             )
             self.state = (native, moments)
-            self._data = {name: jnp.asarray(x, dtype) for name, x in data.items()}
+        self._data = dict(data)
 
     def run(
         self,
@@ -123,14 +122,11 @@ class JaxTrainer(Trainer):
         extra: Mapping[str, np.ndarray] | None = None,
     ) -> np.ndarray:
         with self._scope():
-            rows = {
-                name: jnp.asarray(value, jnp.int32).reshape(len(value), self._updates, -1)
-                for name, value in indices.items()
-            }
+            batches = gather(self._data, indices, self._updates, self._dtype)
             rates = jnp.asarray(learning_rates, self._dtype)
             further = {name: jnp.asarray(x, self._dtype) for name, x in (extra or {}).items()}
             self.state, losses = _chunk(
-                *self._static, self._gradient_clip, self.state, self._data, rows, rates, further
+                *self._static, self._gradient_clip, self.state, batches, rates, further
             )
             return np.asarray(losses[:, 0] if self._plain else losses)
 

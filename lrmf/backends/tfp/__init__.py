@@ -95,7 +95,7 @@ class TFPBackend(Backend):
         # A constant Jacobian comes without the batch dimension.
         return y, tf.broadcast_to(log_det, tf.shape(x)[:1])
 
-    def call_numpy(
+    def call_rows(
         self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
     ) -> Any:
         result = self.call(method, spec, arrays, self.asarray(x, dtype))

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...specs import Arrays
-from ..base import Game, Loss, Player, Role, Trainer, as_game
+from ..base import Game, Loss, Player, Role, Trainer, as_game, gather
 from .foreign import variables
 
 if TYPE_CHECKING:
@@ -94,12 +94,12 @@ def _chunk_function(
     backend: TFPBackend, game: Game, roles: tuple[Role, ...], dtype: str, gradient_clip: float
 ) -> Callable[..., Any]:
     @tf.function(jit_compile=True, autograph=False)
-    def chunk(state: Any, data: Any, indices: Any, learning_rates: Any, extra: Any) -> Any:
+    def chunk(state: Any, batches: Any, learning_rates: Any, extra: Any) -> Any:
         steps, players = learning_rates.shape[0], game.players
 
         def move(k: int, state: Any, rows: Any, learning_rate: Any, further: Any) -> Any:
             player, (arrays, moments) = players[k], state
-            batch = {name: tf.gather(data[name], rows[name]) for name in data} | further
+            batch = rows | further
             value, gradients = loss_value_and_gradients(
                 backend, player.loss, roles, dtype, arrays, batch, player.roles
             )
@@ -118,7 +118,7 @@ def _chunk_function(
             for k, player in enumerate(players):
 
                 def turn(j: Any, state: Any, _: Any, k: int = k, start: int = start) -> Any:
-                    rows = {name: indices[name][i, start + j] for name in data}
+                    rows = {name: x[i, start + j] for name, x in batches.items()}
                     further = {name: x[i] for name, x in extra.items()}
                     return j + 1, *move(k, state, rows, learning_rates[i], further)
 
@@ -172,7 +172,7 @@ class TFPTrainer(Trainer):
             own = {role: zeros[role] for role in player.roles}
             moments.append((own, own, tf.constant(0)))
         self.state = (native, tuple(moments))
-        self._data = {name: backend.asarray(x, dtype) for name, x in data.items()}
+        self._data = dict(data)
 
     def run(
         self,
@@ -180,13 +180,11 @@ class TFPTrainer(Trainer):
         learning_rates: np.ndarray,
         extra: Mapping[str, np.ndarray] | None = None,
     ) -> np.ndarray:
-        rows = {
-            name: tf.constant(value.reshape(len(value), self._updates, -1), tf.int32)
-            for name, value in indices.items()
-        }
+        batches = gather(self._data, indices, self._updates, self._dtype)
+        batches = {name: tf.constant(x) for name, x in batches.items()}
         rates = tf.constant(learning_rates, self._dtype)
         further = {name: tf.constant(x, self._dtype) for name, x in (extra or {}).items()}
-        self.state, losses = self._chunk(self.state, self._data, rows, rates, further)
+        self.state, losses = self._chunk(self.state, batches, rates, further)
         return losses.numpy()[:, 0] if self._plain else losses.numpy()
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:

@@ -1,0 +1,94 @@
+"""Checks of parameters and of data: what is refused, with which words, and what passes."""
+
+import numpy as np
+import pytest
+
+from lrmf import checks
+from lrmf.aligners.base import check_points
+
+NAN, INF = float("nan"), float("inf")
+GOOD = np.random.default_rng(0).normal(size=(30, 2))
+BAD_VALUES = GOOD.copy()
+BAD_VALUES[3] = np.nan
+BAD_VALUES[5, 1] = -np.inf
+
+# For each check: what it says, what it refuses, and what it lets pass.
+PARAMETERS = {
+    "positive_int": (
+        lambda value: checks.check_positive_int("name", value),
+        "name must be a positive integer, got ",
+        (0, -5, 2.5, "100", True, None, NAN),
+        (1, 10**9, np.int64(3)),
+    ),
+    "seed": (
+        checks.check_seed,
+        "seed must be a non-negative integer, got ",
+        (-1, 0.5, "0", None, True),
+        (0, 7, np.uint8(3)),
+    ),
+    "positive_number": (
+        lambda value: checks.check_positive_number("name", value),
+        "name must be a positive number, got ",
+        (0, 0.0, -1e-3, NAN, INF, "0.1", True, None, [0.1]),
+        (1, 0.5, np.float32(0.1)),
+    ),
+    "positive_number, infinite": (
+        lambda value: checks.check_positive_number("name", value, infinite=True),
+        "name must be a positive number, got ",
+        (0.0, -1.0, -INF, NAN, "10", None),
+        (1.0, INF),
+    ),
+    "non_negative_number": (
+        lambda value: checks.check_non_negative_number("name", value),
+        "name must be zero or a positive number, got ",
+        (-1e-3, NAN, INF, "0.1", None, True, [0.1]),
+        (0, 0.0, 1e9),
+    ),
+    "fraction": (
+        lambda value: checks.check_fraction("name", value),
+        r"name must lie in \[0, 1\), got ",
+        (-0.1, 1.0, 1.5, NAN, "0.1", None, True),
+        (0, 0.0, 0.999),
+    ),
+}
+
+DATA = {
+    "missing": (None, TypeError, r"Xs is missing; data go by name, as in fit\(Xs="),
+    "a number": (3.0, ValueError, r"expected Xs of shape \(n, features\), got \(\)"),
+    "a vector": (GOOD[:, 0], ValueError, r"expected Xs of shape .*, got \(30,\); one feature"),
+    "empty": (GOOD[:0], ValueError, r"Xs has no rows, shape \(0, 2\); expected 2 or more"),
+    "an empty list": ([], ValueError, r"expected Xs of shape \(n, features\), got \(0,\)"),
+    "one row": (GOOD[:1], ValueError, r"Xs has only 1 row, shape \(1, 2\); expected 2 or more"),
+    "no features": (GOOD[:, :0], ValueError, r"Xs has no features, shape \(30, 0\)"),
+    "NaN and inf": (BAD_VALUES, ValueError, r"Xs holds 3 NaN or infinite values in 2 rows; re"),
+    "too large": (GOOD * 1e200, ValueError, r"Xs holds values up to .*e\+200, too large for flo"),
+    "strings": (np.full((30, 2), "1"), TypeError, r"Xs must hold real numbers, got ndarray wi"),
+    "objects": (GOOD.astype(object), TypeError, r"Xs must hold real numbers.*dtype object"),
+    "complex": (GOOD + 0j, TypeError, r"Xs must hold real numbers, .* dtype complex128"),
+    "dates": (np.zeros((30, 2), "M8[s]"), TypeError, r"Xs must hold real numbers, .*datetime"),
+    "a dictionary": ({"x": GOOD}, TypeError, r"Xs must hold real numbers, got dict"),
+}
+
+
+@pytest.mark.parametrize(
+    ("check", "message", "refused", "good"), PARAMETERS.values(), ids=PARAMETERS
+)
+def test_parameters(check, message, refused, good):
+    for value in refused:
+        with pytest.raises(ValueError, match=f"^{message}"):
+            check(value)
+    for value in good:
+        check(value)
+
+
+@pytest.mark.parametrize(("data", "error", "message"), DATA.values(), ids=DATA)
+def test_data(data, error, message):
+    with pytest.raises(error, match="^" + message):
+        check_points(data, "Xs", minimum=2, dtype="float32")
+
+
+def test_numbers_of_any_type_are_data():
+    for x in (GOOD, GOOD.tolist(), GOOD.astype(np.float32), GOOD > 0, GOOD.astype(int)):
+        checked = check_points(x, "Xs")
+        assert checked.dtype == np.float64
+        np.testing.assert_array_equal(checked, np.asarray(x, dtype=float))
