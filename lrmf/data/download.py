@@ -35,6 +35,8 @@ MIRRORS = {
 PATIENCE = 4.0
 # Bytes per second: at this rate the largest file of the book's pair takes half a minute.
 SLOWEST = 50_000
+# Bytes; twice the largest official file. Whatever is longer is none of them, and may have no end.
+LARGEST = 20_000_000
 # Seconds that a failure counts. As long as a build of the book takes to come to its last page with
 # digits, so that the wait is spent once; short enough that the next build tries again by itself.
 REMEMBERED = 600.0
@@ -67,7 +69,7 @@ def get(url: str) -> bytes:
         OSError:
             If it cannot be reached, refuses, or is slower than ``PATIENCE`` and ``SLOWEST`` allow.
         ValueError:
-            If the address, or that of the proxy, is none.
+            If the address, or that of the proxy, is none; or what it delivers is too long.
     """
     import requests  # noqa: F401  (here, so that the mirror is not charged for it)
 
@@ -85,6 +87,8 @@ def get(url: str) -> bytes:
             if isinstance(part, Exception):
                 raise part
             content += part
+            if len(content) > LARGEST:
+                raise ValueError(f"longer than {LARGEST / 1e6:.0f} MB, which no official file is")
     except queue.Empty:
         seconds = time.monotonic() - start
         raise TimeoutError(

@@ -183,6 +183,20 @@ def test_a_refusing_and_a_hanging_mirror_come_before_a_good_one(
     assert server.asked == [file.name]
 
 
+def test_a_mirror_that_sends_without_end(cache, file, monkeypatch):
+    def flood(connection: socket.socket, stop: threading.Event) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not stop.is_set():
+            connection.sendall(b"x" * 10_000)
+
+    monkeypatch.setattr(download, "LARGEST", 1_000_000)
+    with talking(flood) as url:
+        point_downloads_to(monkeypatch, url)
+        with pytest.raises(DataUnavailableError, match="longer than 1 MB, which no official"):
+            fetch.load(file)
+
+
 @pytest.mark.parametrize(("status", "times"), [(503, 2), (404, 1)])
 def test_a_busy_server_is_asked_once_more(server, cache, file, status, times):
     server.serve(file.name, b"", status=status, headers={"Retry-After": "3600"})
