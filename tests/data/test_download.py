@@ -33,8 +33,8 @@ def content(small_digits, file) -> bytes:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(download, "PATIENCE", 0.2)
-    return 0.2
+    monkeypatch.setattr(download, "PATIENCE", 0.4)  # a busy machine answers within it
+    return 0.4
 
 
 @contextlib.contextmanager
@@ -106,11 +106,11 @@ def test_a_slow_mirror_costs_no_more_than_the_patience(
     impatient, cache, file, monkeypatch, talk, message
 ):
     with talking(talk) as url:
-        point_downloads_to(monkeypatch, url, url, url)
+        point_downloads_to(monkeypatch, url, url)
         start = time.monotonic()
-        with pytest.raises(DataUnavailableError, match=f"{message}; .*{message}; .*{message}"):
+        with pytest.raises(DataUnavailableError, match=f"{message}; .*{message}"):
             fetch.load(file)
-        assert 3 * impatient <= time.monotonic() - start < 3 * impatient + 2
+        assert 2 * impatient <= time.monotonic() - start < 2 * impatient + 2
 
 
 def test_a_name_that_is_looked_up_forever(impatient, cache, file, monkeypatch):
@@ -138,18 +138,18 @@ def test_a_name_that_nobody_knows(cache, file, monkeypatch):
 
 def test_a_mirror_at_the_lowest_speed_is_waited_for(impatient, cache, monkeypatch):
     """Longer than the patience in all, and steady."""
-    monkeypatch.setattr(download, "SLOWEST", 2000)
+    monkeypatch.setattr(download, "SLOWEST", 4000)
 
     def dawdle(connection: socket.socket, stop: threading.Event) -> None:
         connection.recv(1000)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n")
-        for _ in range(8):
-            stop.wait(0.08)
-            connection.sendall(b"x" * 512)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 16384\r\n\r\n")
+        for _ in range(16):
+            stop.wait(0.06)
+            connection.sendall(b"x" * 1024)
 
     with talking(dawdle) as url:
         start = time.monotonic()
-        assert download.get(url) == b"x" * 4096
+        assert download.get(url) == b"x" * 16384
         assert time.monotonic() - start > 2 * impatient
 
 
