@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lrmf.data.notice import StandInNotice
+
 __all__ = ["Pair", "Digits"]
 
 
@@ -22,6 +24,8 @@ class Pair:
             Which data these are, for example ``"moons"``.
         fallback (bool):
             True where the data asked for could not be had and others stand in for them.
+        reason (str):
+            Why they could not be had, in a few words; empty for the data asked for.
 
     >>> import lrmf
     >>> lrmf.data.moons(n=100)
@@ -34,6 +38,16 @@ class Pair:
     target_labels: np.ndarray
     name: str
     fallback: bool = False
+    reason: str = ""
+
+    @property
+    def notice(self) -> StandInNotice | None:
+        """None for the data asked for, so that a cell which ends in it shows nothing.
+
+        Where others stand in, a notice that a page and a notebook show as a box, and a terminal as
+        text. Pages that load digits end a cell with it, above the first result.
+        """
+        return StandInNotice(self.reason) if self.fallback else None
 
     def flatten(self) -> "Pair":
         """Return the same pair with every sample as one row of numbers, shapes (n, d) and (m, d).

@@ -2,37 +2,35 @@
 
 Whatever the place, the content is checked before it is used: by the SHA-256 of the arrays where
 it is known, else by the MD5 of the official file. A download becomes part of the cache in one
-rename after that check, so the cache never holds half a file or a wrong one.
+rename after that check, so the cache never holds half a file or a wrong one. Where the cache
+cannot be written, the download is used all the same.
 """
 
 import hashlib
 import logging
 import os
-import shutil
+import struct
 import tempfile
+import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from lrmf.data import download
+from lrmf.data.download import MIRRORS, REMEMBERED, Failure
 
 __all__ = ["DataFile", "DataUnavailableError", "cache_dir", "load"]
 
 DATA_DIR_VARIABLE = "LRMF_DATA_DIR"
 CACHE_DIR_VARIABLE = "LRMF_CACHE_DIR"
 
-BASE_URLS = {
-    "usps": "https://hastie.su.domains/ElemStatLearn/datasets/",
-    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
-}
-
-# Seconds to connect, and between two packets: without a network, fail soon.
-_TIMEOUT = (10, 30)
-
 _log = logging.getLogger(__name__)
+# Without a handler, Python prints warnings on stderr, where they fail the build of a page.
+_log.addHandler(logging.NullHandler())
 
 
 class DataUnavailableError(OSError):
@@ -45,7 +43,7 @@ class DataFile:
 
     Attributes:
         dataset (str):
-            Key into ``BASE_URLS``.
+            Key into ``MIRRORS``.
         name (str):
             The official file name, also the name in the cache.
         archive (str or None):
@@ -73,9 +71,9 @@ class DataFile:
             raise ValueError(f"give sha256 or md5 of {self.name}: a download has to be checked")
 
     @property
-    def url(self) -> str:
-        """Where the file is published."""
-        return BASE_URLS[self.dataset] + self.name
+    def urls(self) -> tuple[str, ...]:
+        """Where the file is published, in the order in which to ask."""
+        return tuple(mirror + self.name for mirror in MIRRORS[self.dataset])
 
 
 def cache_dir() -> Path:
@@ -85,10 +83,10 @@ def cache_dir() -> Path:
     """
     chosen = os.environ.get(CACHE_DIR_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
-    import pooch
+        return Path(os.path.expanduser(chosen))
+    import platformdirs
 
-    return Path(pooch.os_cache("lrmf"))
+    return Path(platformdirs.user_cache_dir("lrmf"))
 
 
 def load(file: DataFile) -> tuple[np.ndarray, ...]:
@@ -96,11 +94,10 @@ def load(file: DataFile) -> tuple[np.ndarray, ...]:
 
     Raises:
         DataUnavailableError:
-            If no place has it and it cannot be downloaded. The message says how to get it.
+            If no place has it, and no mirror delivers it or one attempt has failed in the last ten
+            minutes. The message says how to get it, and how to have it tried again at once.
         ValueError:
-            If ``LRMF_DATA_DIR`` is not a folder, a file in it is damaged, or the download is.
-        OSError:
-            If the cache folder cannot be written.
+            If ``LRMF_DATA_DIR`` is not a folder, or a file in it is damaged.
     """
     folder = _data_dir()
     if folder is not None:
@@ -108,12 +105,15 @@ def load(file: DataFile) -> tuple[np.ndarray, ...]:
         if arrays is not None:
             return arrays
     cached = cache_dir() / file.name
-    if cached.is_file():
+    if os.path.isfile(cached):
         try:
             return _read_official(cached, file)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             # The old file stays until a good one has replaced it.
             _log.warning("%s is damaged (%s); downloading it again", cached, error)
+    failure = download.recall(file.dataset, cached.parent)
+    if failure is not None:
+        raise _unavailable(file, cached, failure)
     return _download(file, cached)
 
 
@@ -121,8 +121,9 @@ def _data_dir() -> Path | None:
     chosen = os.environ.get(DATA_DIR_VARIABLE)
     if not chosen:
         return None
-    folder = Path(chosen).expanduser()
-    if not folder.is_dir():
+    # Unlike the methods of Path, these functions raise nothing, whatever the variable holds.
+    folder = Path(os.path.expanduser(chosen))
+    if not os.path.isdir(folder):
         raise ValueError(
             f"{DATA_DIR_VARIABLE} is {chosen!r}, and {folder.absolute()} is not a folder; "
             "set it to the absolute path of the folder with the data, or unset it to download them"
@@ -136,15 +137,19 @@ def _load_from_folder(folder: Path, file: DataFile) -> tuple[np.ndarray, ...] | 
         candidates.append((folder / file.archive, _read_archive))
     candidates.append((folder / file.name, _read_official))
     for path, read in candidates:
-        if path.is_file():
+        if os.path.isfile(path):
             try:
                 return read(path, file)
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 raise ValueError(
                     f"{path} is damaged or not the file expected: {error}. Replace it, or remove "
-                    f"it to use the cache or {file.url}"
+                    f"it to use the cache or {file.urls[0]}"
                 ) from error
     return None
+
+
+# What NumPy and zipfile let through where an archive is cut, changed, encrypted, or none of theirs.
+_ARCHIVE_ERRORS = (EOFError, KeyError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 def _read_archive(path: Path, file: DataFile) -> tuple[np.ndarray, ...]:
@@ -155,14 +160,17 @@ def _read_archive(path: Path, file: DataFile) -> tuple[np.ndarray, ...]:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it is not a .npz archive")
             arrays = tuple(archive[name] for name in file.arrays)
-    except (EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _ARCHIVE_ERRORS as error:
         raise ValueError(f"cannot read {' and '.join(file.arrays)} from it ({error})") from error
     _check_hashes(arrays, file)
     return arrays
 
 
 def _read_official(path: Path, file: DataFile) -> tuple[np.ndarray, ...]:
-    content = path.read_bytes()
+    return _read_content(path.read_bytes(), file)
+
+
+def _read_content(content: bytes, file: DataFile) -> tuple[np.ndarray, ...]:
     if file.md5 is not None:
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if md5 != file.md5:
@@ -181,69 +189,61 @@ def _check_hashes(arrays: tuple[np.ndarray, ...], file: DataFile) -> None:
             raise ValueError(f"expected SHA-256 {expected} for {name}, got {found}")
 
 
-def _download(file: DataFile, destination: Path) -> tuple[np.ndarray, ...]:
-    import pooch
-    import requests
+def _download(file: DataFile, cached: Path) -> tuple[np.ndarray, ...]:
+    from urllib3.exceptions import HTTPError
 
-    _log.info("downloading %s to %s", file.url, destination)
+    failures = []
+    for url in file.urls:
+        _log.info("downloading %s to %s", url, cached)
+        try:
+            content = download.get(url)
+            arrays = _read_content(content, file)
+        except (OSError, ValueError, HTTPError) as error:
+            failures.append(download.failure_of(url, error))
+        else:
+            _keep(content, cached)
+            return arrays
+    what = f"{file.name} from {'; '.join(failures)}"
+    raise _unavailable(file, cached, download.remember(file.dataset, cached.parent, what))
+
+
+def _keep(content: bytes, cached: Path) -> None:
+    """Put a good download in the cache; where that fails, the next process downloads it again."""
     try:
-        with _staging_folder(destination.parent) as staging, _quiet(pooch.get_logger()):
-            pooch.retrieve(
-                file.url,
-                known_hash=None,  # the content is checked below, before it enters the cache
-                fname=file.name,
-                path=staging,
-                downloader=pooch.HTTPDownloader(timeout=_TIMEOUT),
-            )
-            try:
-                arrays = _read_official(staging / file.name, file)
-            except ValueError as error:
-                raise ValueError(
-                    f"the download from {file.url} is damaged or not the file expected: {error}. "
-                    f"Nothing was kept; try again later, or {_how_to_get_it(file)}"
-                ) from error
-            os.replace(staging / file.name, destination)
-    except requests.RequestException as error:
-        raise DataUnavailableError(
-            f"cannot download {file.url} ({type(error).__name__}), and "
-            f"{'the damaged' if destination.exists() else 'no'} {file.name} is in the cache folder "
-            f"{destination.parent}. Where there is no network, {_how_to_get_it(file)}"
-        ) from error
-    return arrays
-
-
-@contextmanager
-def _staging_folder(cache: Path) -> Iterator[Path]:
-    """Make a folder beside the cached files, for one rename to move a file into place."""
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".download-", dir=cache))
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=cached.parent) as staging:
+            staged = Path(staging) / cached.name
+            staged.write_bytes(content)
+            os.replace(staged, cached)
     except OSError as error:
-        raise OSError(
-            f"cannot write to the cache folder {cache} ({error.strerror}); set "
-            f"{CACHE_DIR_VARIABLE} to a folder that can be written, or {DATA_DIR_VARIABLE} to one "
-            "that already holds the data"
-        ) from error
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _log.warning(
+            "%s was downloaded and is used, but cannot be kept in the cache folder %s (%s); set %s "
+            "to a folder that can be written",
+            cached.name,
+            cached.parent,
+            error.strerror,
+            CACHE_DIR_VARIABLE,
+        )
 
 
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Silence pooch's advice to copy a file hash: the arrays' hashes are what counts here."""
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _unavailable(file: DataFile, cached: Path, failure: Failure) -> DataUnavailableError:
+    age = time.time() - failure.when
+    earlier = f" {age:.0f} s ago" if age >= 1 else ""
+    damaged = "the damaged" if os.path.isfile(cached) else "no"
+    where = f"the cache folder {cached.parent}"
+    if os.environ.get(DATA_DIR_VARIABLE):
+        where = f"{DATA_DIR_VARIABLE} or {where}"
+    return DataUnavailableError(
+        f"cannot download {file.name}, and {damaged} {file.name} is in {where}. "
+        f"Tried{earlier}: {failure.what}. Where there is no network, {_how_to_get_it(file)}. "
+        f"After a failure, {file.dataset.upper()} is not tried again for {REMEMBERED / 60:.0f} "
+        f"minutes; to have it tried at once, {failure.try_again}"
+    )
 
 
 def _how_to_get_it(file: DataFile) -> str:
     archive = f"{file.archive} (arrays {', '.join(file.arrays)}) or " if file.sha256 else ""
     return (
-        f"fetch {file.url} on another machine and set {DATA_DIR_VARIABLE} to a folder which holds "
-        f"{archive}{file.name}"
+        f"fetch {file.urls[0]} on another machine and set {DATA_DIR_VARIABLE} to a folder which "
+        f"holds {archive}{file.name}"
     )

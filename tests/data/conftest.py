@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from official_files import DEAD_URL, idx_file, point_downloads_to, sha256, usps_file
 
-from lrmf.data import digits, fetch
+from lrmf.data import digits, download, fetch
 
 
 @dataclass
@@ -57,7 +57,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{httpd.server_port}/"
-    point_downloads_to(url, monkeypatch)
+    point_downloads_to(monkeypatch, url)
     yield Server(url, replies, asked)
     httpd.shutdown()
     httpd.server_close()
@@ -66,7 +66,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    point_downloads_to(DEAD_URL, monkeypatch)
+    point_downloads_to(monkeypatch, DEAD_URL)
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_failures", {})
 
 
 @pytest.fixture

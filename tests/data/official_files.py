@@ -6,15 +6,15 @@ import hashlib
 import numpy as np
 import pytest
 
-from lrmf.data import fetch
+from lrmf.data import download
 
 DEAD_URL = "http://127.0.0.1:9/"  # the discard port: nothing listens
 
 
-def point_downloads_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def point_downloads_to(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for dataset in fetch.BASE_URLS:
-        monkeypatch.setitem(fetch.BASE_URLS, dataset, url)
+    for dataset in download.MIRRORS:
+        monkeypatch.setitem(download.MIRRORS, dataset, urls)
 
 
 def sha256(array: np.ndarray) -> str:

@@ -1,4 +1,5 @@
 import warnings
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import lrmf
 from lrmf.data import digits
 from lrmf.data.digits import FallbackWarning
 from lrmf.data.fetch import DATA_DIR_VARIABLE, DataUnavailableError
+from lrmf.data.notice import StandInNotice
 
 
 @pytest.fixture
@@ -187,10 +189,107 @@ def test_stand_ins_when_only_one_of_the_two_can_be_had(served, cache):
     assert fall_back().name == "sklearn-digits"
 
 
-def test_a_damaged_file_is_an_error_and_not_a_reason_to_fall_back(served, cache):
-    served.serve("zip.train.gz", b"damaged")
-    with pytest.raises(ValueError, match=r"the download from .* is damaged"):
-        lrmf.data.digits_pair()
+def folder_that_is_a_file(folder):
+    folder.rmdir()
+    folder.write_text("mine")
+
+
+def folder_that_is_gone(folder):
+    folder.rmdir()
+
+
+def damaged_archive(folder):
+    (folder / "usps.npz").write_bytes(b"damaged")
+
+
+def damaged_official_file(folder):
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (folder_that_is_a_file, "is not a folder; set it to the absolute path"),
+        (folder_that_is_gone, "is not a folder; set it to the absolute path"),
+        (damaged_archive, r"usps\.npz is damaged .* Replace it, or remove it"),
+        (damaged_official_file, r"t10k-images-idx3-ubyte\.gz is damaged .* Replace it, or remove"),
+    ],
+)
+def test_a_data_folder_that_cannot_be_used(served, data_dir, spoil, message):
+    """It is no failure of the book, and it is not passed over for a download either."""
+    spoil(data_dir)
+    with pytest.warns(FallbackWarning, match=f"stand in for USPS and MNIST: .*{message}"):
+        pair = lrmf.data.digits_pair()
+    assert pair.fallback
+    assert pair.reason == "LRMF_DATA_DIR is not a folder, or a file in it is damaged"
+    with pytest.raises(ValueError, match=message):
+        lrmf.data.digits_pair(fallback=False)
+
+
+def test_a_data_folder_that_lacks_the_files_falls_through_to_the_mirrors(served, data_dir):
+    assert not lrmf.data.digits_pair().fallback
+
+
+def test_a_data_folder_that_lacks_the_files_and_no_network(no_network, data_dir):
+    assert fall_back().reason == "no host delivered them"
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"damaged"])
+def test_mirrors_that_deliver_something_else(served, cache, body):
+    served.serve("zip.train.gz", body)
+    assert fall_back().reason == "no host delivered them"
+    with pytest.raises(DataUnavailableError, match=r"Tried.*: zip\.train\.gz from 127\.0\.0\.1:"):
+        lrmf.data.digits_pair(fallback=False)
+
+
+def test_a_damaged_cache_and_no_network(no_network, cache):
+    cache.mkdir()
+    (cache / "zip.train.gz").write_bytes(b"damaged")
+    with pytest.warns(FallbackWarning, match=r"the damaged zip\.train\.gz is in the cache folder"):
+        assert lrmf.data.digits_pair().fallback
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_fall_back(served, tmp_path, monkeypatch):
+    (tmp_path / "taken").write_text("mine")
+    monkeypatch.setenv("LRMF_CACHE_DIR", str(tmp_path / "taken"))
+    assert not lrmf.data.digits_pair().fallback
+
+
+def test_an_error_in_an_argument_is_none_of_the_data(no_network, cache):
+    with pytest.raises(ValueError, match="size must be at least 4"):
+        lrmf.data.digits_pair(size=3, fallback=True)
+
+
+# The notice of a page
+
+
+def test_real_data_need_no_notice(served):
+    pair = lrmf.data.digits_pair()
+    assert pair.notice is None
+    assert pair.flatten().notice is None
+    assert lrmf.data.moons(n=10).notice is None
+
+
+def test_the_notice_of_the_stand_ins(no_network, cache):
+    pair = fall_back()
+    for notice in (pair.notice, pair.flatten().notice):
+        text, page = repr(notice), notice._repr_html_()
+        for part in ["scikit-learn", "(no host delivered them)", "LRMF_DATA_DIR", "mnist_t10k.npz"]:
+            assert part in text
+            assert part in page
+        assert text.count(". ") == 2  # a title and two sentences
+        assert str(cache) not in page
+
+
+def test_the_notice_as_html():
+    page = StandInNotice("<b>&</b>")._repr_html_()
+    root = ElementTree.fromstring(page)  # well-formed
+    assert root.attrib["class"].split() == ["admonition", "warning", "lrmf-stand-in"]
+    assert root.attrib["role"] == "note"
+    assert "border: 1px solid currentColor" in root.attrib["style"]
+    assert "background" not in root.attrib["style"]
+    assert "".join(root.itertext()).count("(<b>&</b>)") == 1
+    assert "could not be had; the saved" in repr(StandInNotice())
 
 
 # The real data
@@ -203,7 +302,8 @@ def real(real_data, tmp_path, no_network, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield tmp_path / "cache"
-    assert list((tmp_path / "cache").rglob("*")) == []
+    # At most the memory that a download failed.
+    assert [path.suffix for path in (tmp_path / "cache").rglob("*")] in ([], [".json"])
 
 
 def test_real_usps(real):

@@ -14,7 +14,7 @@ LOADERS = [lrmf.data.blobs, lrmf.data.moons]
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = "{'sklearn', 'scipy', 'pooch', 'requests', 'jax', 'tensorflow'}"
+    heavy = "{'sklearn', 'scipy', 'platformdirs', 'requests', 'jax', 'tensorflow'}"
     code = f"import lrmf.data, sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
