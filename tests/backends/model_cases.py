@@ -1,6 +1,7 @@
 """The table of named specs that the generic checks run over, and what they share."""
 
 import contextlib
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,12 +117,14 @@ def jacobians(backend: str, function, x: np.ndarray) -> np.ndarray:
             return np.asarray(rows(native("jax", x)))
     import tensorflow as tf
 
-    with tf.GradientTape(persistent=True) as tape:
-        inputs = native("tfp", x)
-        tape.watch(inputs)
-        outputs = function(inputs)
-        columns = tf.unstack(outputs, axis=1)
-    return np.stack([tape.gradient(column, inputs).numpy() for column in columns], axis=1)
+    @functools.partial(tf.function, autograph=False)  # a solver takes seconds step by step
+    def columns(inputs):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            outputs = tf.unstack(function(inputs), axis=1)
+        return [tape.gradient(column, inputs) for column in outputs]
+
+    return np.stack(columns(native("tfp", x)), axis=1)
 
 
 def relative_error(value: np.ndarray, reference: np.ndarray) -> float:
