@@ -198,6 +198,10 @@ def test_notebook_without_chapter_is_refused(small_book):
         ),
         ("```{code-cell} python\n:tags: [remove-input]\n```", r"unknown tag remove-input"),
         (
+            "```{code-cell} python\n:tags: [remove-stderr]\nwarn()\n```",
+            r"only a cell that ends in the notice of a stand-in may hide its warnings",
+        ),
+        (
             "```{code-cell} python\n---\nmystnb:\n  figure:\n    caption: A.\n---\n```",
             r"a figure needs a text that says what one sees",
         ),

@@ -43,7 +43,7 @@ if importlib.util.find_spec("lrmf") is None:
 # A folded cell: Colab goes by the form and its title, JupyterLab by source_hidden.
 FOLDED: dict[str, Any] = {"cellView": "form", "jupyter": {"source_hidden": True}}
 TAGS = {
-    "hide-input", "hide-output", "hide-cell", "remove-output", "remove-cell",
+    "hide-input", "hide-output", "hide-cell", "remove-output", "remove-cell", "remove-stderr",
     *backends.TAGS, backends.AGREEMENT,
 }  # fmt: skip
 
@@ -149,6 +149,8 @@ def _code_cell(cell: Any, in_solution: bool) -> dict[str, Any]:
         raise BookError(
             f"unknown tag {', '.join(sorted(unknown))}: the tags are {', '.join(sorted(TAGS))}"
         )
+    if "remove-stderr" in tags and not cell.source.rstrip().endswith(".notice"):
+        raise BookError("only a cell that ends in the notice of a stand-in may hide its warnings")
     figure = cell.metadata.get("mystnb", {}).get("figure", {})
     picture = cell.metadata.get("mystnb", {}).get("image", {})
     # A player of training has its own text, and refuses to be without one.

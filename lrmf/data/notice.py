@@ -4,8 +4,12 @@ import html
 
 __all__ = ["StandInNotice"]
 
-# Of the text's own colour and on no background: legible on light and dark pages, and in notebooks.
-_STYLE = "border: 1px solid currentColor; border-left-width: 0.4rem; padding: 0 0.6rem 0.8rem;"
+# Legible on light and dark pages, and in notebooks. On dark pages the book's theme gives outputs
+# the colours of a light page but admonitions those of a dark one, so the text must follow these.
+_STYLE = (
+    "border: 1px solid currentColor; border-left-width: 0.4rem; padding: 0 0.6rem 0.8rem; "
+    "color: var(--pst-color-text-base, inherit);"
+)
 
 
 class StandInNotice:
