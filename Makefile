@@ -27,6 +27,12 @@ ifdef LRMF_DATA_DIR
 export LRMF_DATA_DIR := $(abspath $(LRMF_DATA_DIR))
 endif
 
+# With OFFLINE=1 the chapters find neither data nor network: requests end at a closed port.
+ifdef OFFLINE
+CHAPTERS := env HTTP_PROXY=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY= \
+  LRMF_CACHE_DIR=$(CURDIR)/_build/offline LRMF_DATA_DIR=
+endif
+
 .PHONY: help
 help: ## list the targets
 	@echo "make <target>, where <target> is one of"
@@ -36,9 +42,9 @@ help: ## list the targets
 .PHONY: book
 book: $(INSTALLED) ## build the book, with every chapter executed, into _build/html
 	@echo "1/3 executing the chapters"
-	$(BIN)/python -m book.machinery.execute --workers $(WORKERS)
+	$(CHAPTERS) $(BIN)/python -m book.machinery.execute --workers $(WORKERS)
 	@echo "2/3 building the pages"
-	$(BIN)/jupyter-book build . -n -W --keep-going
+	$(CHAPTERS) $(BIN)/jupyter-book build . -n -W --keep-going
 	@echo "3/3 checking the pages"
 	$(BIN)/python -m book.machinery.pages
 	@echo "The book is in _build/html/index.html"
@@ -56,7 +62,7 @@ else
 	@echo "1/2 unit tests, statements and doctests"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	@echo "2/2 the chapters' notebooks"
-	$(BIN)/python -m book.machinery.execute --workers $(WORKERS)
+	$(CHAPTERS) $(BIN)/python -m book.machinery.execute --workers $(WORKERS)
 endif
 
 .PHONY: lint

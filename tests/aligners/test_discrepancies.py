@@ -102,21 +102,26 @@ def test_the_loss_is_the_distance(kind, backend):
     assert value == pytest.approx(oracle(kind)(moved, BATCH["target"]), rel=1e-8)
 
 
+def slope_of_the_distance(kind, name, index, step=1e-4):
+    """By central differences of the distance itself: the plans change with the arrays there."""
+    values = []
+    for sign in (1, -1):
+        shifted = {key: x.copy() for key, x in ARRAYS.items()}
+        shifted[name][index] += sign * step
+        moved = BATCH["source"] @ shifted["matrix"].T + shifted["shift"]
+        values.append(oracle(kind)(moved, BATCH["target"]))
+    return (values[0] - values[1]) / (2 * step)
+
+
 @each_kind
-def test_the_gradient_is_that_of_the_distance(kind, backend):
-    """Central differences of the distance itself: the plans change with the arrays there."""
-    _, gradients = value_and_gradients(kind, backend)
-    function, step = oracle(kind), 1e-4
+def test_the_gradient_is_that_of_the_distance(kind):
+    # One test for both backends: the oracle takes longer than they do.
+    found = [value_and_gradients(kind, backend)[1] for backend in ("jax", "tfp")]
     for name, array in ARRAYS.items():
         for index in np.ndindex(array.shape):
-            values = []
-            for sign in (1, -1):
-                shifted = {key: x.copy() for key, x in ARRAYS.items()}
-                shifted[name][index] += sign * step
-                moved = BATCH["source"] @ shifted["matrix"].T + shifted["shift"]
-                values.append(function(moved, BATCH["target"]))
-            expected = (values[0] - values[1]) / (2 * step)
-            assert gradients[name][index] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+            expected = slope_of_the_distance(kind, name, index)
+            for gradients in found:
+                assert gradients[name][index] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 @each_kind
@@ -129,7 +134,11 @@ def test_points_that_coincide_do_not_spoil_the_gradient(kind, backend):
     assert all(np.isfinite(gradient).all() for gradient in gradients.values())
 
 
-@each_kind
+# The other costs differ in the loss alone, and the backends give the same flow: both are tested.
+@pytest.mark.parametrize(
+    ("kind", "backend"),
+    [("gaussian", "jax"), ("triangular-gap", "tfp"), ("emd", "tfp"), ("sinkhorn", "jax")],
+)
 def test_held_out_moments_are_aligned(kind, backend):
     train = lrmf.data.blobs(n=2000, seed=2)
     model = make(kind, backend=backend, steps=700, batch_size=128, learning_rate=0.1)
@@ -148,7 +157,7 @@ def test_held_out_moments_are_aligned(kind, backend):
 def test_both_backends_give_the_same_losses_and_the_same_flow(kind):
     settings = {
         "transform": lrmf.RealNVP(blocks=2, hidden=(8,)),
-        "steps": 50,
+        "steps": 20,
         "batch_size": 32,
         "validation_fraction": 0.1,
         "dtype": "float64",
@@ -211,7 +220,9 @@ class TestInterruption:
 
         monkeypatch.setattr(made, "trainer", trainer)
 
-    @pytest.mark.parametrize(("kind", "calls"), [("gaussian", 2), ("emd", 230), ("sinkhorn", 230)])
+    @pytest.mark.parametrize(
+        ("kind", "calls", "backend"), [("gaussian", 2, "jax"), ("emd", 230, "tfp")]
+    )
     def test_a_resumed_fit_ends_as_if_it_had_not_been_interrupted(
         self, kind, calls, backend, monkeypatch, tmp_path
     ):
@@ -232,7 +243,7 @@ class TestInterruption:
         np.testing.assert_equal(resumed.transform_.arrays, expected.transform_.arrays)
         assert len(resumed.snapshots_) == len(expected.snapshots_) == 4
 
-    @pytest.mark.parametrize("kind", ["gaussian", "emd"])
+    @pytest.mark.parametrize("kind", ["emd"])  # with its plans between the steps
     def test_ctrl_c(self, kind, monkeypatch, ctrl_c):
         self.stop_after(monkeypatch, "jax", 3, lambda: os.kill(os.getpid(), signal.SIGINT))
         model = fit(make(kind, steps=10**6))

@@ -9,3 +9,10 @@ import pytest
 def record_property(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
     """pytest's own fixture for numbers of any type: parallel runs can pass on plain ones only."""
     return lambda name, value: record_property(name, float(value))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let ``-k thm-label`` choose the checks of a statement."""
+    for item in items:
+        for mark in item.iter_markers("statement"):
+            item.extra_keyword_matches.add(mark.args[0])

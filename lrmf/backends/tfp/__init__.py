@@ -32,14 +32,6 @@ def _graph(backend: TFPBackend, method: str, spec: Any) -> Callable[..., Any]:
     return tf.function(functools.partial(backend.call, method, spec), autograph=False)
 
 
-@functools.lru_cache(maxsize=64)
-def _gradient_graph(
-    backend: TFPBackend, loss: Loss, roles: tuple[Role, ...], dtype: str
-) -> Callable[..., Any]:
-    compute = functools.partial(loss_value_and_gradients, backend, loss, roles, dtype)
-    return tf.function(compute, autograph=False)
-
-
 class TFPBackend(Backend):
     """See the package's docstring."""
 
@@ -162,12 +154,7 @@ class TFPBackend(Backend):
             for role, named in arrays.items()
         }
         tensors = {name: self.asarray(x, dtype) for name, x in batch.items()}
-        compute: Callable[..., Any]
-        if any(variables(role.spec) is not None for role in roles):
-            compute = functools.partial(loss_value_and_gradients, self, loss, roles, dtype)
-        else:
-            compute = _gradient_graph(self, loss, roles, dtype)
-        value, gradients = compute(native, tensors)
+        value, gradients = loss_value_and_gradients(self, loss, roles, dtype, native, tensors)
         return float(value), tf.nest.map_structure(lambda tensor: tensor.numpy(), gradients)
 
 
