@@ -40,6 +40,10 @@ test: $(INSTALLED) ## run unit tests, statements and doctests, then every chapte
 	notebooks=$$($(BIN)/python -m book.machinery.notebooks --list); \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) $$notebooks
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## put known faults into copies of the library: a test must see each
+	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: lint
 lint: $(INSTALLED) ## check format, style and types
 	$(BIN)/ruff format --check .
