@@ -114,7 +114,7 @@ SHARED = [
     shared(
         "lrmf: copies are refitted to the source, not to its image",
         old="images or job.data,",
-        new="job.data if images else job.data,",
+        new="job.data,",
         tests=FITTED,
     ),
     shared(
