@@ -11,6 +11,8 @@ __all__ = ["MUTANTS"]
 LRMF = "tests/aligners/test_lrmf.py"
 BY_HAND = (LRMF, "-k", "jax and (hand or constant or bound or score)")
 FITTED = (LRMF, "-k", "jax and (private or constant or refitted or history)")
+REFITTED = (LRMF, "-k", "(refitted or identity) and not tfp")
+VALIDATION = (LRMF, "-k", "validation and not tfp")
 TWO_MAPS = "tests/aligners/test_two_maps.py"
 STOPPING = "tests/aligners/test_stopping.py"
 POINTS = ("tests/test_distances.py", "-k", "refused or needs")
@@ -103,13 +105,13 @@ SHARED = [
         "lrmf: refit skipped",
         old='("refitted", refitted)):',
         new='("refitted", [result, result])):',
-        tests=FITTED,
+        tests=REFITTED,
     ),
     shared(
         "lrmf: copies are refitted from the start, not from the shared density",
         old='result.arrays["density"],\n                images',
         new='job.arrays["density"],\n                images',
-        tests=(STOPPING, "-k", "GivesUp and jax and flow"),
+        tests=REFITTED,
     ),
     shared(
         "lrmf: copies are refitted to the source, not to its image",
@@ -218,13 +220,13 @@ TRAINED = [
         "validation: on training rows",
         old="held_out[side], data[side] = x[rows[:count]], x[rows[count:]]",
         new="held_out[side], data[side] = x[rows[count:]], x[rows[count:]]",
-        tests=(LRMF, "-k", "jax and validation"),
+        tests=VALIDATION,
     ),
     trained(
         "validation: held-out rows are learned from as well",
         old="held_out[side], data[side] = x[rows[:count]], x[rows[count:]]",
         new="held_out[side], data[side] = x[rows[:count]], x[rows]",
-        tests=(LRMF, "-k", "jax and validation"),
+        tests=VALIDATION,
     ),
     trained(
         "checkpoint: other data are not noticed",
@@ -250,14 +252,14 @@ TRAINED = [
         "lrmf/aligners/persistence.py",
         "if version != _VERSION:",
         "if not version:",
-        ("tests/aligners/test_persistence.py", "-k", "version or fit"),
+        ("tests/aligners/test_persistence.py", "-k", "version or (arrays and fit)"),
     ),
     Mutant(
         "saved files: arrays that do not fit are read",
         "lrmf/aligners/persistence.py",
         "if shapes[0] != shapes[1]:",
         "if len(shapes[0]) != len(shapes[1]):",
-        ("tests/aligners/test_persistence.py", "-k", "version or fit"),
+        ("tests/aligners/test_persistence.py", "-k", "version or (arrays and fit)"),
     ),
 ]
 

@@ -23,7 +23,7 @@ jax_maps = partial(Mutant, file="lrmf/backends/jax/bijections.py")
 jax_couplings = partial(jax_maps, tests=invariants("jax and realnvp"))
 jax_densities = partial(Mutant, file="lrmf/backends/jax/densities.py")
 jax_training = partial(Mutant, file="lrmf/backends/jax/training.py")
-JAX_PLAYERS = ("tests/test_games.py", "-k", "jax and players")
+JAX_PLAYERS = ("tests/test_games.py", "-k", "jax and players and turn")
 
 JAX = [
     jax_maps(
@@ -96,7 +96,7 @@ JAX = [
         "lrmf/backends/jax/continuous.py",
         "self._network(1.0 - time if self.inverse else time, state[0], layers)",
         "self._network(time, state[0], layers)",
-        invariants("jax and ffjord-2"),
+        invariants("jax and inverse and ffjord-2"),
     ),
     Mutant(
         "jax ffjord: a solver that gave up says nothing",

@@ -161,13 +161,11 @@ LOSS = [
         "aub: the target's flow is left out of the loss",
         old='maps = [models["transform"], models["target_transform"]]',
         new='maps = [models["transform"], None]',
-        tests=("tests/aligners/test_two_maps.py", "-k", "AUB and jax and score"),
     ),
     objectives(
         "back to back: the flows are learned the wrong way round",
         old="inverted=[True])",
         new="inverted=[False])",
-        tests=("tests/aligners/test_two_maps.py", "-k", "BackToBack and jax"),
     ),
     objectives(
         "mmd: a biased mean within a sample",
