@@ -23,7 +23,7 @@ jax_maps = partial(Mutant, file="lrmf/backends/jax/bijections.py")
 jax_couplings = partial(jax_maps, tests=invariants("jax and realnvp"))
 jax_densities = partial(Mutant, file="lrmf/backends/jax/densities.py")
 jax_training = partial(Mutant, file="lrmf/backends/jax/training.py")
-JAX_PLAYERS = ("tests/test_games.py", "-k", "jax and players and turn")
+JAX_PLAYERS = ("tests/test_games.py", "-k", "turn and jax and density")
 
 JAX = [
     jax_maps(
@@ -212,7 +212,7 @@ JAX = [
 tfp_maps = partial(Mutant, file="lrmf/backends/tfp/bijections.py")
 tfp_couplings = partial(tfp_maps, tests=invariants("tfp and realnvp-3"))
 tfp_training = partial(Mutant, file="lrmf/backends/tfp/training.py")
-TFP_PLAYERS = ("tests/test_games.py", "-k", "tfp and players and turn")
+TFP_PLAYERS = ("tests/test_games.py", "-k", "turn and tfp and density")
 
 TFP = [
     tfp_maps(
