@@ -12,7 +12,7 @@ from tests.mutants.runner import ROOT, Mutant, check_unchanged, examine, faults_
 QUICK = (
     "realnvp: mask of the other half",
     "certificate: a variance for a standard error",
-    "histogram distance: once the divergence",
+    "images: axes swapped",
     "files: everything becomes float32",
     "usps: grey values rounded down",
 )

@@ -23,7 +23,7 @@ jax_maps = partial(Mutant, file="lrmf/backends/jax/bijections.py")
 jax_couplings = partial(jax_maps, tests=invariants("jax and realnvp"))
 jax_densities = partial(Mutant, file="lrmf/backends/jax/densities.py")
 jax_training = partial(Mutant, file="lrmf/backends/jax/training.py")
-JAX_PLAYERS = ("tests/test_games.py", "-k", "turn and jax and density")
+JAX_PLAYERS = ("tests/test_games.py", "-k", "turn and jax and hinge")
 
 JAX = [
     jax_maps(
@@ -212,7 +212,7 @@ JAX = [
 tfp_maps = partial(Mutant, file="lrmf/backends/tfp/bijections.py")
 tfp_couplings = partial(tfp_maps, tests=invariants("tfp and realnvp-3"))
 tfp_training = partial(Mutant, file="lrmf/backends/tfp/training.py")
-TFP_PLAYERS = ("tests/test_games.py", "-k", "turn and tfp and density")
+TFP_PLAYERS = ("tests/test_games.py", "-k", "turn and tfp and hinge")
 
 TFP = [
     tfp_maps(
