@@ -65,6 +65,10 @@ else
 	$(CHAPTERS) $(BIN)/python -m book.machinery.execute --workers $(WORKERS)
 endif
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## put known faults into copies of the library: a test must see each
+	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: lint
 lint: $(INSTALLED) ## check format, style and types
 	$(BIN)/ruff format --check .

@@ -72,14 +72,17 @@ class TestLosses:
 
     @both_backends
     def test_of_the_hinge(self, backend):
-        adversary = models(backend, (DISCRIMINATOR,))["adversary"]
-        generated, real = adversary.logits(3 * SOURCE), adversary.logits(3 * TARGET)
-        assert (np.abs(np.r_[generated, real]) > 1.0).any()
-        assert (np.abs(np.r_[generated, real]) < 1.0).any()
+        spec = lrmf.Discriminator(hidden=(), spectral_norm=False)
+        named = {"layer_0/weight": np.array([[1.0], [-1.0]]), "layer_0/bias": np.array([0.5])}
+        adversary = lrmf.get_backend(backend).classifier(spec, named, dtype="float64")
+        generated, real = adversary.logits(SOURCE), adversary.logits(TARGET)
+        # On each side there are points with a margin and points without.
+        assert 0.0 < np.mean(generated < -1.0) < 1.0
+        assert 0.0 < np.mean(real > 1.0) < 1.0
         expected = np.maximum(0.0, 1.0 - real).mean() + np.maximum(0.0, 1.0 + generated).mean()
-        found = discriminator_loss(adversary, 3 * SOURCE, 3 * TARGET, loss="hinge")
+        found = discriminator_loss(adversary, SOURCE, TARGET, loss="hinge")
         assert found == pytest.approx(expected, rel=1e-10)
-        found = generator_loss(adversary, 3 * SOURCE, loss="hinge")
+        found = generator_loss(adversary, SOURCE, loss="hinge")
         assert found == pytest.approx(-generated.mean(), rel=1e-10)
 
     @both_backends

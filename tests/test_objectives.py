@@ -6,7 +6,14 @@ from scipy import stats
 
 import lrmf
 from lrmf.backends import BACKENDS
-from lrmf.objectives import alignment_loss, likelihood, likelihood_ratio, negative_log_likelihood
+from lrmf.objectives import (
+    alignment_loss,
+    back_to_back,
+    likelihood,
+    likelihood_ratio,
+    negative_log_likelihood,
+    upper_bound,
+)
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS)
 
@@ -152,8 +159,19 @@ def test_lists_are_batches_too(backend):
 @both_backends
 def test_losses_for_training_take_roles_by_name(backend):
     models = {"transform": full(backend), "density": density(backend)}
-    value = likelihood_ratio(models, {"source": SOURCE, "target": TARGET})
+    batch = {"source": SOURCE, "target": TARGET}
+    value = likelihood_ratio(models, batch)
     assert value == pytest.approx(SOURCE_TERM + TARGET_TERM, rel=1e-12)
+    models["target_transform"] = diagonal(backend)
+    value = upper_bound(models, batch)
+    assert value == pytest.approx(SOURCE_TERM + MOVED_TARGET_TERM, rel=1e-12)
+    models["prior"] = lrmf.get_backend(backend).density(lrmf.Identity(), {}, dtype="float64")
+    laws = (SHIFT, MATRIX @ MATRIX.T), (-SHIFT, np.diag(SCALE**2))
+    expected = sum(
+        stats.multivariate_normal(*law).logpdf(x).mean()
+        for law, x in zip(laws, (SOURCE, TARGET), strict=True)
+    )
+    assert back_to_back(models, batch) == pytest.approx(-expected, rel=1e-12)
     assert likelihood(models, {"data": TARGET}) == pytest.approx(TARGET_TERM, rel=1e-12)
 
 

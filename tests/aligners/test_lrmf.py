@@ -123,6 +123,15 @@ def test_refitted_copies_fit_their_side(fitted):
         )
 
 
+def test_refitted_copies_start_from_the_shared_density(small):
+    model = small(refit_steps=1, refit_learning_rate=1e-12)
+    model.fit(Xs=TRAIN.source, Xt=TRAIN.target)
+    for name, value in model.density_.arrays.items():
+        for copy in (model.refitted_source_, model.refitted_target_):
+            np.testing.assert_allclose(copy.arrays[name], value, atol=1e-6)
+    assert np.abs(model.density_.arrays["mean"]).max() > 0.1
+
+
 def terms(model, a, b):
     """Per-point terms of both numbers, from log-densities alone."""
     moved, log_det = model.transform_.forward(a)
@@ -326,6 +335,16 @@ def test_validation_stops_early_with_the_best_arrays(stopped):
 
 def test_a_fit_that_stopped_early_has_a_certificate(stopped):
     assert stopped.certificate(TEST.source, TEST.target).lrd > -1.0
+
+
+def test_validation_points_are_not_learned_from(small):
+    rng = np.random.default_rng(0)
+    parts = small(validation_fraction=0.25)._split(TRAIN.source, TRAIN.target, rng)
+    for side, x in (("source", TRAIN.source), ("target", TRAIN.target)):
+        data, held_out = (part[side] for part in parts)
+        assert len(held_out) == 100
+        together = np.concatenate([data, held_out])
+        np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(x, axis=0))
 
 
 def test_validation_loss_is_that_of_points_which_were_held_out(stopped):

@@ -297,6 +297,12 @@ def test_the_data_folder_comes_before_the_cache(server, data_dir, cache, file, c
     assert_equal(fetch.load(file), arrays)
     assert server.asked == []
     assert not cache.exists()
+    # Nobody looks at what the cache has, or this would be replaced by a download.
+    cache.mkdir()
+    (cache / file.name).write_bytes(b"damaged")
+    assert_equal(fetch.load(file), arrays)
+    assert server.asked == []
+    assert (cache / file.name).read_bytes() == b"damaged"
 
 
 def test_the_data_folder_may_hold_the_official_file(

@@ -101,6 +101,9 @@ def test_frames_are_dense_where_the_points_move(aligner):
     assert len(track.steps) <= 8
     assert track.steps[0] == 0
     assert track.steps[-1] == 3000
+    shifts = {step: flow.by for step, flow, _ in aligner.snapshots_}
+    for step, moved in zip(track.steps, track.points, strict=True):
+        np.testing.assert_allclose(moved, points + shifts[step])
     assert np.median(track.steps) < 1200  # evenly in time it would be 1500
     assert np.diff(track.steps).max() < 1500  # but no leap over the plateau
 

@@ -1,0 +1,285 @@
+"""Faults of losses, of fitting and of the files that it writes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.runner import Mutant
+
+__all__ = ["MUTANTS"]
+
+LOSSES = ("tests/test_objectives.py", "-k", "jax")
+GAMES = ("tests/test_games.py", "-k", "jax and losses")
+DISCREPANCY = ("tests/aligners/test_discrepancies.py", "-k", "jax and loss and distance")
+
+fitting = partial(Mutant, file="lrmf/fitting.py", tests=("tests/test_fitting.py",))
+objectives = partial(Mutant, file="lrmf/objectives.py", tests=LOSSES)
+games = partial(Mutant, file="lrmf/games.py", tests=GAMES)
+models = partial(Mutant, file="lrmf/models.py")
+storage = partial(Mutant, file="lrmf/storage.py", tests=("tests/test_storage.py",))
+
+FITTING = [
+    fitting(
+        "schedule: off by one step",
+        old="progress = np.arange(start, stop) / self.steps",
+        new="progress = np.arange(start + 1, stop + 1) / self.steps",
+    ),
+    fitting(
+        "schedule: starts anew in every chunk",
+        old="progress = np.arange(start, stop) / self.steps",
+        new="progress = np.arange(stop - start) / self.steps",
+    ),
+    fitting(
+        "schedule: a quarter of the cosine",
+        old="self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * progress))",
+        new="self.learning_rate * np.cos(0.5 * np.pi * progress)",
+    ),
+    fitting(
+        "fit: the seed is not passed on",
+        old="rng = np.random.default_rng(seed)",
+        new="rng = np.random.default_rng(np.random.SeedSequence(0))",
+    ),
+    fitting(
+        "minibatches: only the first rows are drawn",
+        old="rng.integers(len(x), size=(*shape, batch_size))",
+        new="rng.integers(batch_size, size=(*shape, batch_size))",
+    ),
+    fitting(
+        "minibatches: the same one in all steps of a chunk",
+        old="rng.integers(len(x), size=(*shape, batch_size))",
+        new="np.broadcast_to(rng.integers(len(x), size=batch_size), (*shape, batch_size))",
+    ),
+    fitting(
+        "early stopping: keeps the last arrays instead of the best",
+        old="trainer.state, steps = run.best, state.best_step",
+        new="steps = state.best_step",
+    ),
+    fitting(
+        "early stopping: never stops",
+        old="elif patience and state.step - state.best_step >= patience:",
+        new="elif patience and state.step - state.best_step > 10**9:",
+    ),
+    fitting(
+        "divergence: a non-finite loss restores no arrays",
+        old="run.back(before if fault == 0 else mark)",
+        new="state.step = mark.step",
+    ),
+    fitting(
+        "divergence: a bad first loss of a chunk keeps the arrays that gave it",
+        old="run.back(before if fault == 0 else mark)",
+        new="run.back(mark)",
+    ),
+    fitting(
+        "divergence: NaN passes for a loss",
+        old="bad = ~(np.isfinite(losses) & (losses <= limit))",
+        new="bad = losses > limit",
+    ),
+    fitting(
+        "divergence: nobody looks at the last step's arrays",
+        old="end == config.steps and not _finite(trainer.arrays())",
+        new="end == config.steps and False",
+    ),
+    fitting(
+        "checkpoint: without the generator's state",
+        old='self.rng.bit_generator.state = record.document["rng"]',
+        new="pass",
+    ),
+    fitting(
+        "checkpoint: the best arrays are lost",
+        old='"best/"))\n            self.best = self.trainer.state',
+        new='"best/"))',
+    ),
+    fitting(
+        "interruption: the interrupted chunk's minibatches are not drawn again",
+        old="self.trainer.state, self.rng.bit_generator.state = mark.trainer, mark.rng",
+        new="self.trainer.state = mark.trainer",
+    ),
+    fitting(
+        "snapshots: only where a chunk ends at a multiple",
+        old="return start // every < stop // every",
+        new="return stop % every == 0",
+    ),
+    fitting(
+        "checks: NaN passes for a positive number",
+        file="lrmf/checks.py",
+        old="not _is_number(value) or not value > 0",
+        new="not _is_number(value) or value <= 0",
+    ),
+    Mutant(
+        "steps with an assistant: the first minibatch for all of them",
+        "lrmf/stepwise.py",
+        "x[indices[name][i]]",
+        "x[indices[name][0]]",
+        ("tests/test_stepwise.py",),
+    ),
+    Mutant(
+        "steps with an assistant: the first learning rate for all of them",
+        "lrmf/stepwise.py",
+        "self._trainer.run(rows, learning_rates[step], further)",
+        "self._trainer.run(rows, learning_rates[:1], further)",
+        ("tests/test_stepwise.py",),
+    ),
+]
+
+LOSS = [
+    objectives(
+        "loss: sign of the log-determinant",
+        old="total = total - weight * backend.mean(log_det)",
+        new="total = total + weight * backend.mean(log_det)",
+    ),
+    objectives(
+        "loss: only the first map's log-determinant counts",
+        old="total = total - weight * backend.mean(log_det)",
+        new="total = total - (flow is maps[0]) * weight * backend.mean(log_det)",
+    ),
+    objectives(
+        "loss: weights of domains left out",
+        old="total = total - weight * backend.mean(log_prob[start:stop])",
+        new="total = total - backend.mean(log_prob[start:stop])",
+    ),
+    objectives(
+        "loss: the mean over both sides for each side's mean",
+        old="backend.mean(log_prob[start:stop])",
+        new="backend.mean(log_prob)",
+    ),
+    objectives(
+        "loss: the constant is dropped",
+        old="return alignment_loss([transform, None], density, [a, b]) + constant",
+        new="return alignment_loss([transform, None], density, [a, b])",
+    ),
+    objectives(
+        "loss: the constant counts twice",
+        old="return alignment_loss([transform, None], density, [a, b]) + constant",
+        new="return alignment_loss([transform, None], density, [a, b]) + 2.0 * constant",
+    ),
+    objectives(
+        "loss: source and target of a minibatch swapped",
+        old='models["density"], batch["source"], batch["target"])\n\n\ndef upper',
+        new='models["density"], batch["target"], batch["source"])\n\n\ndef upper',
+    ),
+    objectives(
+        "aub: the target's flow is left out of the loss",
+        old='maps = [models["transform"], models["target_transform"]]',
+        new='maps = [models["transform"], None]',
+    ),
+    objectives(
+        "back to back: the flows are learned the wrong way round",
+        old="inverted=[True])",
+        new="inverted=[False])",
+    ),
+    objectives(
+        "mmd: a biased mean within a sample",
+        old="- n * diagonal) / (n * (n - 1))",
+        new="- n * diagonal) / (n * n)",
+        tests=DISCREPANCY,
+    ),
+    objectives(
+        "mmd: a kernel of another width",
+        old="numpy.exp(-0.5 / h**2 * squares)",
+        new="numpy.exp(-1.0 / h**2 * squares)",
+        tests=DISCREPANCY,
+    ),
+    objectives(
+        "sinkhorn: twice the debiasing term",
+        old='total - 0.5 * numpy.sum(batch["source_plan"]',
+        new='total - numpy.sum(batch["source_plan"]',
+        tests=DISCREPANCY,
+    ),
+    objectives(
+        "distances: an infinite slope where points coincide",
+        old="numpy.where(positive, x, numpy.ones_like(x))",
+        new="x",
+        tests=("tests/aligners/test_discrepancies.py", "-k", "jax and coincide"),
+    ),
+    games(
+        "game: saturating and non-saturating loss swapped",
+        old='if loss == "saturating":',
+        new='if loss == "non-saturating":',
+    ),
+    games(
+        "game: the discriminator takes real points for generated",
+        old="generated, real = logits[:count], logits[count:]",
+        new="real, generated = logits[:count], logits[count:]",
+    ),
+    games(
+        "game: a hinge without margin",
+        old="backend.relu(1.0 - real)",
+        new="backend.relu(-real)",
+    ),
+    games(
+        "game: sign of the adversary's gain",
+        old="return gain + alignment_loss([None, None], density, [moved, b]) + constant",
+        new="return -gain + alignment_loss([None, None], density, [moved, b]) + constant",
+    ),
+    games(
+        "game: sum of logits for their mean",
+        old="return -backend.mean(logits)",
+        new="return -backend.mean(logits) * logits.shape[0]",
+    ),
+]
+
+MODELS = [
+    models(
+        "composed: the inverse keeps the order",
+        old="for f, back in self.parts[::-1]])",
+        new="for f, back in self.parts])",
+        tests=("tests/aligners/test_two_maps.py", "-k", "Composed and jax"),
+    ),
+    models(
+        "composed: log-determinants are subtracted",
+        old="total = total + log_det",
+        new="total = total - log_det",
+        tests=("tests/aligners/test_two_maps.py", "-k", "Composed and jax"),
+    ),
+    models(
+        "models: points of another event shape are accepted",
+        old="if len(shape) < 2 or (expected is not None and shape[1:] != expected):",
+        new="if len(shape) < 2:",
+        tests=("tests/test_models.py", "-k", "jax and shape"),
+    ),
+    models(
+        "models: arrays of another dtype are accepted",
+        old="if found != self.dtype:",
+        new="if False:",
+        tests=("tests/test_models.py", "-k", "jax and dtype"),
+    ),
+]
+
+FILES = [
+    storage(
+        "files: everything becomes float32",
+        old="np.ascontiguousarray(value) for",
+        new="np.ascontiguousarray(value, dtype=np.float32) for",
+    ),
+    storage(
+        "files: scalars come back as vectors",
+        old="x.reshape(np.shape(arrays[name])) for",
+        new="x for",
+    ),
+    storage(
+        "files: another kind of file is read",
+        old="if found != kind:",
+        new="if not found:",
+    ),
+    storage(
+        "files: a failed write leaves its half behind",
+        old="            os.unlink(temporary)",
+        new="            pass",
+    ),
+    Mutant(
+        "checkpoint: that of another fit is used",
+        "lrmf/checkpoints.py",
+        'if document["fingerprint"] != fingerprint:',
+        'if not document["fingerprint"]:',
+        ("tests/test_checkpoints.py", "-k", "record or refused"),
+    ),
+    Mutant(
+        "checkpoint: a stage forgets the others",
+        "lrmf/checkpoints.py",
+        "self._records[name] = Record(document, dict(arrays))",
+        "self._records = {name: Record(document, dict(arrays))}",
+        ("tests/test_checkpoints.py", "-k", "record or refused"),
+    ),
+]
+
+MUTANTS = (*FITTING, *LOSS, *MODELS, *FILES)
