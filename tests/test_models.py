@@ -7,6 +7,7 @@ import pytest
 
 import lrmf
 from lrmf.backends import BACKENDS
+from lrmf.backends.base import ROWS
 
 DTYPES = ("float32", "float64")
 AFFINE, GAUSSIAN = lrmf.Affine(), lrmf.Gaussian()
@@ -288,3 +289,41 @@ def test_a_spec_that_a_backend_does_not_know_is_named(base, backend):
 
     with pytest.raises(TypeError, match=r"backend has no \w+ for Swirl"):
         lrmf.get_backend(backend).density(Swirl(), {}).log_prob(points())
+
+
+class TestManyRows:
+    """Points go through in padded chunks, so that their number is no part of what is compiled."""
+
+    @both_backends
+    @pytest.mark.parametrize("n", [1, ROWS[0], ROWS[0] + 1, ROWS[1], ROWS[1] + 3, 2 * ROWS[1] + 1])
+    def test_each_row_is_in_its_place(self, n, backend):
+        x, model = points(n), flow(backend)
+        matrix, shift = (model.arrays[name] for name in ("matrix", "shift"))
+        y, log_det = model.forward(x)
+        np.testing.assert_allclose(y, x @ matrix.T + shift, rtol=1e-12)
+        np.testing.assert_allclose(log_det, np.full(n, np.linalg.slogdet(matrix)[1]), rtol=1e-12)
+
+    def test_a_new_number_of_points_compiles_nothing(self):
+        from lrmf.backends.jax import _compiled_call
+
+        model = density("jax", spec=lrmf.RealNVP(blocks=1, hidden=(3,)))
+        for n in ROWS:
+            model.log_prob(points(n))
+        compiled = _compiled_call._cache_size()
+        for n in (1, 7, 300, 5000):
+            model.log_prob(points(n))
+        assert _compiled_call._cache_size() == compiled
+
+    def test_nor_does_a_fit_to_a_new_number_of_points(self):
+        from lrmf.backends.jax.training import _chunk
+
+        def fit(n):
+            lrmf.BackToBackFlow(
+                transform=lrmf.Affine(kind="diagonal"), steps=3, batch_size=16, progress=False
+            ).fit(Xs=points(n), Xt=points(n + 1))
+
+        fit(20)
+        compiled = _chunk._cache_size()
+        for n in (21, 40, 77):
+            fit(n)
+        assert _chunk._cache_size() == compiled

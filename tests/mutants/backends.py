@@ -19,11 +19,37 @@ CONTINUOUS = "tests/backends/test_continuous.py"
 HISTOGRAM = "tests/backends/test_histogram.py"
 PARITY = ("tests/backends/test_parity.py", "-k", "training and full-gaussian")
 
+ROWS = ("tests/test_models.py", "-k", "ManyRows and jax")
+
 jax_maps = partial(Mutant, file="lrmf/backends/jax/bijections.py")
 jax_couplings = partial(jax_maps, tests=invariants("jax and realnvp"))
 jax_densities = partial(Mutant, file="lrmf/backends/jax/densities.py")
 jax_training = partial(Mutant, file="lrmf/backends/jax/training.py")
 JAX_PLAYERS = ("tests/test_games.py", "-k", "turn and jax and hinge")
+
+SHARED = [
+    Mutant(
+        "rows: the padding is given back",
+        file="lrmf/backends/base.py",
+        old="results.append([y[:n] for y in",
+        new="results.append([y for y in",
+        tests=ROWS,
+    ),
+    Mutant(
+        "rows: every chunk starts at the first point",
+        file="lrmf/backends/base.py",
+        old="chunk = x[start : start + ROWS[-1]]",
+        new="chunk = x[: min(len(x) - start, ROWS[-1])]",
+        tests=ROWS,
+    ),
+    Mutant(
+        "minibatches: of the first row alone",
+        file="lrmf/backends/base.py",
+        old="np.asarray(x[indices[name].reshape(len(indices[name]), updates, -1)], dtype)",
+        new="np.asarray(x[0 * indices[name].reshape(len(indices[name]), updates, -1)], dtype)",
+        tests=("tests/test_games.py", "-k", "turn and jax and hinge"),
+    ),
+]
 
 JAX = [
     jax_maps(
@@ -337,4 +363,4 @@ TFP = [
     ),
 ]
 
-MUTANTS = (*JAX, *TFP)
+MUTANTS = (*SHARED, *JAX, *TFP)
