@@ -21,6 +21,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/_build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
+# An entry that cannot be read is compiled again; on a page, its warning would fail the build.
+export PYTHONWARNINGS ?= ignore:Error reading persistent compilation,ignore:Error writing persistent compilation
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Kernels run in the chapters' folders, where a relative path would lead elsewhere.
 ifdef LRMF_DATA_DIR
@@ -29,7 +31,9 @@ endif
 
 # With OFFLINE=1 the chapters find neither data nor network: requests end at a closed port.
 ifdef OFFLINE
-CHAPTERS := env HTTP_PROXY=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY= \
+NOWHERE := http://127.0.0.1:9
+CHAPTERS := env HTTP_PROXY=$(NOWHERE) HTTPS_PROXY=$(NOWHERE) ALL_PROXY=$(NOWHERE) NO_PROXY= \
+  http_proxy=$(NOWHERE) https_proxy=$(NOWHERE) all_proxy=$(NOWHERE) no_proxy= \
   LRMF_CACHE_DIR=$(CURDIR)/_build/offline LRMF_DATA_DIR=
 endif
 
@@ -54,8 +58,8 @@ test: $(INSTALLED) ## run all tests, then every chapter's notebook; or a part: O
 ifdef ONLY
 	@case "$(ONLY)" in \
 	  book/machinery*|book/results*) $(BIN)/python -m pytest $(ONLY) ;; \
-	  book/*) $(BIN)/python -m book.machinery.execute --again $(basename $(ONLY)) ;; \
-	  */*) $(BIN)/python -m pytest $(ONLY) ;; \
+	  book/*) $(CHAPTERS) $(BIN)/python -m book.machinery.execute --again $(basename $(ONLY)) ;; \
+	  */*|tests|lrmf) $(BIN)/python -m pytest $(ONLY) ;; \
 	  *) $(BIN)/python -m pytest tests -k "$(ONLY)" ;; \
 	esac
 else
@@ -97,8 +101,8 @@ page: $(INSTALLED) ## build one page only: make page PAGE=book/experiments/realn
 	@test -n "$(PAGE)" || { echo "say which: make page PAGE=book/experiments/realnvp"; exit 2; }
 	@mkdir -p _build/page
 	@printf 'format: jb-book\nroot: book/intro\nchapters:\n- file: %s\n- file: book/appendix/bibliography\n' "$(PAGE)" > _build/page/_toc.yml
-	$(BIN)/python -m book.machinery.execute --output _build/page/_build book/intro $(PAGE)
-	$(BIN)/jupyter-book build . --toc _build/page/_toc.yml --path-output _build/page --keep-going
+	$(CHAPTERS) $(BIN)/python -m book.machinery.execute --output _build/page/_build book/intro $(PAGE)
+	$(CHAPTERS) $(BIN)/jupyter-book build . --toc _build/page/_toc.yml --path-output _build/page --keep-going
 	@echo "The page is in _build/page/_build/html/$(PAGE).html"
 
 .PHONY: picture

@@ -106,7 +106,8 @@ class Flow(Model):
     def function_evaluations(self, x: Any, *, inverse: bool = False) -> int:
         """How often `forward` (or `inverse`) evaluates a velocity field to map these points.
 
-        One evaluation takes all points. Raises ``TypeError`` for a flow that solves no
+        One evaluation takes all points: this counts what one solve of all of them takes, where
+        `forward` solves for some 2,000 at a time. Raises ``TypeError`` for a flow that solves no
         differential equation.
         """
         if not isinstance(self.spec, FFJORD):

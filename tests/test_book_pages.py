@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from book.machinery import execute
-from book.machinery.config import ROOT, Book
+from book.machinery.config import ROOT, Book, BookError
 from book.machinery.labels import Labels
 from book.machinery.notebooks import chapters, write_notebooks
 from book.machinery.pages import execution_seconds, problems, sphinx_numbers
@@ -123,6 +123,24 @@ def test_only_chapters_whose_cells_changed_are_executed_again(altered):
     assert page.source == source
 
 
+def test_outputs_of_other_code_are_never_shown(altered):
+    book = Book.read(altered)
+    source = altered / "book/fixture/chapter.md"
+    text = source.read_text(encoding="utf8")
+    # A shorter cell in the source, the old one still in the notebook.
+    source.write_text(text.replace("assert 1 + 1 == 2", ""), encoding="utf8")
+    with pytest.raises(BookError, match=r"chapter\.ipynb is stale; run make notebooks"):
+        execute.fill_cache(book, chapters(book), altered / "_build")
+
+
+def test_a_damaged_record_is_run_again(altered):
+    book = Book.read(altered)
+    record = altered / "_build/executed/book/fixture/chapter.ipynb"
+    record.write_text(record.read_text(encoding="utf8")[:200], encoding="utf8")
+    (page,) = execute.outdated(book, chapters(book), altered / "_build")
+    assert page.notebook.name == record.name
+
+
 def test_a_failing_notebook_is_not_kept(altered):
     source = altered / "book/fixture/chapter.md"
     text = source.read_text(encoding="utf8")
@@ -132,6 +150,15 @@ def test_a_failing_notebook_is_not_kept(altered):
     due = execute.outdated(book, chapters(book), altered / "_build")
     assert execute.run(book, due, altered / "_build", workers=1) == 1
     assert execute.outdated(book, chapters(book), altered / "_build") == due
+
+
+def test_a_notebook_that_fails_when_run_again_is_forgotten(altered):
+    book = Book.read(altered)
+    (page,) = [page for page in chapters(book) if page.name.endswith("chapter")]
+    # The environment broke it, not its cells.
+    (altered / "book" / "fixture" / "matplotlib.py").write_text("raise ImportError", "utf8")
+    assert execute.run(book, [page], altered / "_build", workers=1) == 1
+    assert execute.outdated(book, chapters(book), altered / "_build") == [page]
 
 
 def test_pages_have_no_problems(built):

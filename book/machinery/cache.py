@@ -1,4 +1,4 @@
-"""Forget executed chapters when the code they ran changed, or the data.
+"""Forget executed chapters when what they ran with changed: code, packages, or data.
 
 The cache of executed notebooks goes by the chapters' sources alone, and a page that Sphinx has
 read is not read again. Both would keep figures that an older library drew.
@@ -6,7 +6,10 @@ read is not read again. Both would keep figures that an older library drew.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import shutil
+import sys
 from pathlib import Path
 
 from book.machinery.config import ROOT, digest
@@ -14,7 +17,10 @@ from book.machinery.config import ROOT, digest
 __all__ = ["clear_if_stale"]
 
 # What a chapter's outputs depend on besides its own source.
-INPUTS = ("lrmf/**/*.py", "constraints.txt", "book/results/**/*.json", "book/results/**/*.npz")
+INPUTS = (
+    *("lrmf/**/*.py", "lrmf/**/*.js", "lrmf/**/*.css", "constraints.txt"),
+    *("book/results/**/*.json", "book/results/**/*.npz", "book/machinery/ipython/**/*.py"),
+)
 
 
 def clear_if_stale(output: Path, root: Path = ROOT, *, data: str = "") -> bool:
@@ -26,7 +32,9 @@ def clear_if_stale(output: Path, root: Path = ROOT, *, data: str = "") -> bool:
         data: what the chapters found, or what stood in for it.
     """
     stamp = output / "inputs.sha256"
-    current = f"{digest(root, INPUTS)} {data}"
+    installed = sorted({f"{d.name} {d.version}" for d in importlib.metadata.distributions()})
+    environment = repr((sys.version, installed, data))
+    current = f"{digest(root, INPUTS)} {hashlib.sha256(environment.encode()).hexdigest()}"
     if stamp.is_file() and stamp.read_text(encoding="utf8") == current:
         return False
     found = False

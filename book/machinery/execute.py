@@ -21,9 +21,10 @@ from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_parser.config.main import MdParserConfig
 
+from book.machinery.backends import TAGS
 from book.machinery.cache import clear_if_stale
 from book.machinery.config import ROOT, Book, BookError, Page
-from book.machinery.notebooks import chapters
+from book.machinery.notebooks import write_notebooks
 from book.machinery.recorder import OPTION
 
 __all__ = ["fill_cache", "main", "outdated", "run"]
@@ -77,6 +78,8 @@ def run(book: Book, pages: Sequence[Page], output: Path, *, workers: int) -> int
         f"{OPTION}={output / EXECUTED}",
         *(str(page.notebook.relative_to(book.root)) for page in pages),
     ]
+    for page in pages:  # a chapter that fails now must not live on the run before
+        (output / EXECUTED / page.notebook.relative_to(book.root)).unlink(missing_ok=True)
     environment = {**os.environ, **FOR_PAGES}
     environment.pop("MPLBACKEND", None)  # the kernel draws into the page
     return subprocess.run(command, cwd=book.root, env=environment, check=False).returncode
@@ -92,13 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     output = options.output.absolute()
     try:
+        for path in write_notebooks(ROOT):
+            print(f"wrote {path.relative_to(ROOT)}, which was stale; commit it")
         book = Book.read(ROOT)
-        pages = chapters(book)
-        known = {page.name: page for page in pages}
+        known = {page.name: page for page in book.pages}
         unknown = sorted(set(options.names) - set(known))
         if unknown:
-            raise BookError(f"no chapter {', '.join(unknown)}; there are: {', '.join(known)}")
-        chosen = [known[name] for name in options.names] or pages
+            raise BookError(f"no page {', '.join(unknown)}; there are: {', '.join(known)}")
+        named = [known[name] for name in options.names] or book.pages
+        chosen = [page for page in named if page.is_notebook]
         if clear_if_stale(output, data=_data_at_hand()):
             print("Library, results or data changed: every chapter is executed again.")
         due = chosen if options.again else outdated(book, chosen, output)
@@ -112,15 +117,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _data_at_hand() -> str:
-    """Return the name of the digits that the chapters will find; prints why it is the stand-in."""
+    """Name the digits that the chapters will find; prints why, where it is the stand-in."""
     import lrmf
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        name = lrmf.data.digits_pair().name
+        pair = lrmf.data.digits_pair()
     for warning in caught:
         print(f"note: {warning.message}", file=sys.stderr)
-    return name
+    return f"{pair.name} {pair.reason}"
 
 
 def _with_outputs(book: Book, page: Page, output: Path) -> Any | None:
@@ -129,9 +134,11 @@ def _with_outputs(book: Book, page: Page, output: Path) -> Any | None:
     The notebook is generated from the source, so cells correspond one to one.
     """
     path = output / EXECUTED / page.notebook.relative_to(book.root)
-    if not path.is_file():
+    try:
+        executed = nbformat.read(path, as_version=4)
+    except (FileNotFoundError, ValueError):  # ... or a damaged one
         return None
-    executed, current = nbformat.read(path, as_version=4), nbformat.read(page.notebook, 4)
+    current = nbformat.read(page.notebook, as_version=4)
     ran = [cell for cell in executed.cells if cell.cell_type == "code"]
     if [cell.source for cell in ran] != [c.source for c in current.cells if c.cell_type == "code"]:
         return None
@@ -139,12 +146,21 @@ def _with_outputs(book: Book, page: Page, output: Path) -> Any | None:
     text = page.source.read_text(encoding="utf8")
     source = read_myst_markdown_notebook(text, config=config, add_source_map=True)
     cells = [cell for cell in source.cells if cell.cell_type == "code"]
+    if [cell.source.rstrip("\n") for cell in cells] != [
+        _own_lines(cell.source) for cell in ran[1:]
+    ]:
+        raise BookError(f"{page.notebook.name} is stale; run make notebooks")
     for cell, done in zip(cells, ran[1:], strict=True):
-        if not done.source.endswith(cell.source.rstrip("\n")):
-            raise BookError(f"{page.notebook.name} is stale; run make notebooks")
         cell.outputs, cell.execution_count = done.outputs, done.execution_count
     source.metadata["execution_seconds"] = executed.metadata["execution_seconds"]
     return source
+
+
+def _own_lines(source: str) -> str:
+    """A notebook's cell without the line that says what it is, see `book.machinery.notebooks`."""
+    first, _, rest = source.partition("\n")
+    title = first.startswith("# @title ") or first in {f"# {name}" for name in TAGS.values()}
+    return rest if title else source
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ they are kept, and a chapter is executed once for both.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,6 @@ def _write(path: Path, notebook: Any, record: dict[int, tuple[list[Any], float]]
         cell.outputs, cell.execution_count = record[number][0], number + 1
     executed.metadata["execution_seconds"] = sum(seconds for _, seconds in record.values())
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
+    draft = path.with_suffix(f".{os.getpid()}.draft")
     nbformat.write(executed, draft)
     draft.replace(path)

@@ -83,7 +83,8 @@ ROWS = (256, 2048)
 class Trainer(ABC):
     """Runs chunks of optimiser steps inside one compiled call, minibatches gathered on the host.
 
-    So the number of points is no part of what is compiled: only the minibatches' shape is.
+    So the number of points is no part of what a step compiles: only the minibatches' shape is.
+    (`evaluate` compiles for the number of held-out points.)
 
     ``state`` is immutable and owned by the backend: keep a reference to it, and assign it again,
     to go back.

@@ -180,8 +180,12 @@ def digits_pair(
         raise ValueError(f"mnist_split must be 't10k' or 'official', got {mnist_split!r}")
     reason = ""
     try:
-        source = usps(split=split)
-        target = mnist(split=split) if mnist_split == "official" else _part_of_t10k(split)
+        # Both parts of both: a pair to learn from and one to test on must be of one kind.
+        source = {part: usps(split=part) for part in ("train", "test")}[split]
+        if mnist_split == "official":
+            target = {part: mnist(split=part) for part in ("train", "test")}[split]
+        else:
+            target = _part_of_t10k(split)
     except (OSError, ValueError) as error:
         if not fallback:
             raise

@@ -1,9 +1,9 @@
 """Downloading a file, and remembering for a while that it could not be had.
 
-Slow is treated like refused. A mirror may be silent for ``PATIENCE`` seconds, and from then on must
-have sent ``SLOWEST`` bytes per second on average. This one rule bounds the look-up of its name,
-each address that does not answer, a server that accepts and says nothing, and a trickle; the
-timeouts of sockets bound none of them together.
+Slow is treated like refused. A mirror may be silent for ``PATIENCE`` seconds, must from then on have
+sent ``SLOWEST`` bytes per second on average, and be through after ``LONGEST``. This rule bounds the
+look-up of its name, each address that does not answer, a server that accepts and says nothing, and a
+trickle; the timeouts of sockets bound none of them together.
 """
 
 import contextlib
@@ -35,6 +35,8 @@ MIRRORS = {
 PATIENCE = 4.0
 # Bytes per second: at this rate the largest file of the book's pair takes half a minute.
 SLOWEST = 50_000
+# Seconds in all, however steadily it sends.
+LONGEST = 60.0
 # Bytes; twice the largest official file. Whatever is longer is none of them, and may have no end.
 LARGEST = 20_000_000
 # Seconds that a failure counts. As long as a build of the book takes to come to its last page with
@@ -80,7 +82,8 @@ def get(url: str) -> bytes:
     content, start = bytearray(), time.monotonic()
     try:
         while True:
-            due = start + PATIENCE + len(content) / SLOWEST - time.monotonic()
+            allowed = min(LONGEST, PATIENCE + len(content) / SLOWEST)
+            due = start + allowed - time.monotonic()
             part = parts.get(timeout=max(0.0, min(PATIENCE, due)))
             if part is None:
                 return bytes(content)
@@ -158,7 +161,7 @@ def recall(dataset: str, cache: Path) -> Failure | None:
     marker = _marker(dataset, cache)
     failure = _failures.get(marker)
     # Whatever cannot be read is no reason not to try.
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
         noted = json.loads(marker.read_text(encoding="utf8"))
         failure = Failure(
             what=str(noted["what"]), when=float(noted["when"]), try_again=f"remove {marker}"

@@ -11,6 +11,8 @@ __all__ = ["read_usps", "read_idx_images", "read_idx_labels"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _IDX_UNSIGNED_BYTE = 0x08
+# Bytes; MNIST's training images have 47 MB, and a small file could unpack to any number.
+_LARGEST = 60_000_000
 
 
 def read_usps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +94,12 @@ def _decompress(content: bytes) -> bytes:
     if not content.startswith(_GZIP_MAGIC):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as stream:
+            unpacked = stream.read(_LARGEST + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"the compressed file is cut short or damaged ({error})") from error
+    if len(unpacked) > _LARGEST:
+        raise ValueError(
+            f"unpacked it is longer than {_LARGEST / 1e6:.0f} MB, as no official file is"
+        )
+    return unpacked

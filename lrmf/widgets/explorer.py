@@ -144,8 +144,9 @@ class Explorer:
     def _ipython_display_(self) -> None:
         from IPython.display import Image, display
 
-        static = os.environ.get("LRMF_STATIC_WIDGETS")
-        if static or importlib.util.find_spec("ipywidgets") is None:
+        # A page is made from a run that stands for the notebook's too: its sliders must exist.
+        box = None if importlib.util.find_spec("ipywidgets") is None else self.box
+        if box is None or os.environ.get("LRMF_STATIC_WIDGETS"):
             display(Image(data=self.picture(), alt=self.alt))
         else:
-            display(self.box)
+            display(box)

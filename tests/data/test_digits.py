@@ -184,6 +184,16 @@ def test_no_stand_ins_where_they_are_not_wanted(no_network, cache):
         lrmf.data.digits_pair(fallback=False)
 
 
+def test_both_parts_are_real_or_neither(served, cache):
+    del served.replies["zip.test.gz"]
+    with pytest.warns(FallbackWarning):
+        train, test = (lrmf.data.digits_pair(split=split) for split in ("train", "test"))
+    assert train.fallback
+    assert test.fallback
+    with pytest.raises(DataUnavailableError, match=r"zip\.test\.gz"):
+        lrmf.data.digits_pair(fallback=False)
+
+
 def test_stand_ins_when_only_one_of_the_two_can_be_had(served, cache):
     del served.replies["t10k-images-idx3-ubyte.gz"]
     assert fall_back().name == "sklearn-digits"

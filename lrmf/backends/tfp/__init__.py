@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...specs import Arrays, Shape
-from ..base import Backend, Game, Loss, Role
+from ..base import ROWS, Backend, Game, Loss, Role
 from .bijections import bijector
 from .densities import distribution
 from .discriminators import logits
@@ -25,10 +25,12 @@ from .training import TFPTrainer, loss_value_and_gradients
 __all__ = ["TFPBackend", "backend"]
 
 
-# Keyed by specs, so that models of the same kind share one graph. Traced, it gives the same numbers
-# as operation by operation, sixty times as fast where a differential equation is solved.
+# Models of the same kind share one graph for each shape. It gives the same numbers as operation by
+# operation, sixty times as fast where a differential equation is solved.
 @functools.lru_cache(maxsize=64)
-def _graph(backend: TFPBackend, method: str, spec: Any) -> Callable[..., Any]:
+def _graph(
+    backend: TFPBackend, method: str, spec: Any, shape: Shape, dtype: str
+) -> Callable[..., Any]:
     return tf.function(functools.partial(backend.call, method, spec), autograph=False)
 
 
@@ -107,11 +109,13 @@ class TFPBackend(Backend):
         self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
     ) -> Any:
         tensor = self.asarray(x, dtype)
-        if variables(spec) is not None:  # a foreign model computes with these, one call at a time
+        # A foreign model computes with its variables, one call at a time; and a graph would be
+        # traced for each new number of rows.
+        if variables(spec) is not None or len(x) not in ROWS:
             result = self.call(method, spec, arrays, tensor)
         else:
             named = {name: tf.convert_to_tensor(value, dtype) for name, value in arrays.items()}
-            result = _graph(self, method, spec)(named, tensor)
+            result = _graph(self, method, spec, x.shape, dtype)(named, tensor)
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
 
     def sample(
