@@ -1,9 +1,9 @@
 """Downloading a file, and remembering for a while that it could not be had.
 
-Slow is treated like refused. A mirror may be silent for ``PATIENCE`` seconds, must from then on have
-sent ``SLOWEST`` bytes per second on average, and be through after ``LONGEST``. This rule bounds the
-look-up of its name, each address that does not answer, a server that accepts and says nothing, and a
-trickle; the timeouts of sockets bound none of them together.
+Slow is treated like refused. A mirror may be silent for ``PATIENCE`` seconds, must from then on
+have sent ``SLOWEST`` bytes per second on average, and be through after ``LONGEST``. This rule
+bounds the look-up of its name, each address that does not answer, a server that accepts and says
+nothing, and a trickle; the timeouts of sockets bound none of them together.
 """
 
 import contextlib
