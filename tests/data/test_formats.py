@@ -106,7 +106,5 @@ def test_a_flipped_byte_is_noticed():
 
 def test_what_unpacks_without_end_is_not_unpacked():
     bomb = gzip.compress(bytes(70_000_000), compresslevel=1)
-    with pytest.raises(
-        ValueError, match="unpacked it is longer than 60 MB"
-    ):
+    with pytest.raises(ValueError, match="unpacked it is longer than 60 MB"):
         read_idx_images(bomb)
