@@ -9,11 +9,6 @@ import lrmf
 
 pytestmark = pytest.mark.slow
 
-#: The verdict needs a bound that is not clearly below zero. These private models are poor enough to
-#: leave it above, and each seed saves half of its time; `BOUND` has the bound itself.
-CHEAPER = {"private_steps": 300}
-BOUND = {"private_steps": 3000}
-
 
 def judge(seed, *, backend, **changes):
     """Certificate and 1-NN accuracy on held-out moons."""
@@ -34,24 +29,20 @@ def judge(seed, *, backend, **changes):
 
 
 # One test for all seeds, so that they share the compiled loops and are all shown when it fails.
-def aligned_and_certified(seeds, *, backend, **changes):
-    """How many seeds are, and reports of all."""
+def test_the_refitted_distance_of_ten_seeds():
     good, reports = 0, []
-    for seed in seeds:
-        accuracy, certificate, report = judge(seed, backend=backend, **changes)
-        good += accuracy >= 0.99 and certificate.verdict.startswith("aligned")
-        reports.append(report)
-    return good, "\n".join([f"{good} of {len(reports)}:", *reports])
-
-
-def test_ten_seeds_are_aligned_and_certified():
-    good, report = aligned_and_certified(range(10), backend="jax", **CHEAPER)
-    assert good >= 9, report
+    for seed in range(10):
+        # Private models serve the bound alone, which needs thousands of steps: see the next test.
+        accuracy, certificate, report = judge(seed, backend="jax", private_steps=1)
+        distance = certificate.lrd + 2.0 * certificate.lrd_stderr
+        good += accuracy >= 0.99 and distance < certificate.tolerance
+        reports.append(f"{report}, lrd {certificate.lrd:.3f} ± {certificate.lrd_stderr:.3f}")
+    assert good >= 9, "\n".join([f"{good} of {len(reports)}:", *reports])
 
 
 @pytest.mark.parametrize("backend", ["jax", "tfp"])
-def test_with_private_models_that_make_a_bound(backend):
-    accuracy, certificate, report = judge(0, backend=backend, **BOUND)
+def test_moons_are_aligned_and_certified(backend):
+    accuracy, certificate, report = judge(0, backend=backend, private_steps=3000)
     assert accuracy >= 0.99, report
     assert certificate.verdict.startswith("aligned"), report
     assert abs(certificate.bound) < 0.15, report
