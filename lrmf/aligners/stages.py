@@ -6,7 +6,7 @@ import dataclasses
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -95,7 +95,7 @@ class Stages:
         with ThreadPoolExecutor(max_workers=2 if shareable else 1) as pool:
             futures = [pool.submit(self._fit, stage) for stage in stages]
             try:
-                results = [future.result() for future in futures]
+                results = _results(futures)
             except BaseException as error:
                 self._stop.set()
                 if not isinstance(error, KeyboardInterrupt):
@@ -160,6 +160,20 @@ def density_stage(
 ) -> Stage:
     """The stage that fits a density, in the role "density", by maximum likelihood."""
     return Stage(name, likelihood, (role,), {"density": initial}, {"data": x}, config, seed)
+
+
+def _results(futures: list[Future[FitResult]]) -> list[FitResult]:
+    """Wait for all stages, or for the first that raises.
+
+    In short waits: Python's handler of a signal that comes just before a wait runs after it.
+    """
+    waiting = True
+    while waiting:
+        done, pending = wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION)
+        waiting = bool(pending)
+        for future in done:
+            future.result()
+    return [future.result() for future in futures]
 
 
 def _not_run(stage: Stage) -> FitResult:
