@@ -368,7 +368,8 @@ def test_the_real_pair_by_download_equals_the_one_from_the_data_folder(
     server = request.getfixturevalue("server")
     usps = np.load(real_data / "usps.npz", allow_pickle=False)
     mnist = np.load(real_data / "mnist_t10k.npz", allow_pickle=False)
-    server.serve("zip.test.gz", usps_file(usps["x_test"], usps["y_test"]))
+    for part in ("train", "test"):
+        server.serve(f"zip.{part}.gz", usps_file(usps[f"x_{part}"], usps[f"y_{part}"]))
     server.serve("t10k-images-idx3-ubyte.gz", idx_file(mnist["x_test"]))
     server.serve("t10k-labels-idx1-ubyte.gz", idx_file(mnist["y_test"]))
     monkeypatch.delenv(DATA_DIR_VARIABLE)
