@@ -375,7 +375,7 @@ def test_the_real_pair_by_download_equals_the_one_from_the_data_folder(
     monkeypatch.delenv(DATA_DIR_VARIABLE)
     monkeypatch.setenv("LRMF_CACHE_DIR", str(tmp_path / "downloads"))
     there = lrmf.data.digits_pair(split="test", fallback=False)
-    assert len(server.asked) == 3
+    assert len(server.asked) == 4
     np.testing.assert_array_equal(here.source, there.source)
     np.testing.assert_array_equal(here.target, there.target)
     np.testing.assert_array_equal(here.source_labels, there.source_labels)
