@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from IPython.core.displayhook import DisplayHook
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import read_myst_markdown_notebook
@@ -151,9 +152,18 @@ def _with_outputs(book: Book, page: Page, output: Path) -> Any | None:
     ]:
         raise BookError(f"{page.notebook.name} is stale; run make notebooks")
     for cell, done in zip(cells, ran[1:], strict=True):
-        cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        cell.outputs, cell.execution_count = _shown(done), done.execution_count
     source.metadata["execution_seconds"] = executed.metadata["execution_seconds"]
     return source
+
+
+def _shown(cell: Any) -> list[Any]:
+    """The outputs without the value that a semicolon at the end silences.
+
+    IPython looks for the semicolon in its history, in which nbval leaves no trace.
+    """
+    silent = DisplayHook.semicolon_at_end_of_expression(cell.source)
+    return [out for out in cell.outputs if not (silent and out.output_type == "execute_result")]
 
 
 def _own_lines(source: str) -> str:
