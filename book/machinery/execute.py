@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -111,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Chapters: {len(chosen) - len(due)} are executed already, {len(due)} to run.")
         status = run(book, due, output, workers=options.workers) if due else 0
         fill_cache(book, chosen, output)
+        if due:  # Sphinx reads a page again where its source changed, not where its outputs did
+            shutil.rmtree(output / ".doctrees", ignore_errors=True)
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
