@@ -109,6 +109,14 @@ def test_outputs_are_those_of_the_notebooks(built):
         assert text in html
 
 
+@pytest.mark.parametrize(("end", "kept"), [("", 1), (";", 0), (";  # quiet", 0)])
+def test_a_semicolon_silences_the_value_of_a_cell(end, kept):
+    value = nbformat.v4.new_output("execute_result", {"text/plain": "<Figure>"})
+    picture = nbformat.v4.new_output("display_data", {"image/png": "..."})
+    cell = nbformat.v4.new_code_cell(f"draw(';'){end}", outputs=[value, picture])
+    assert execute._shown(cell) == [value, picture][1 - kept :]
+
+
 def test_only_chapters_whose_cells_changed_are_executed_again(altered):
     book = Book.read(altered)
     assert execute.outdated(book, chapters(book), altered / "_build") == []
