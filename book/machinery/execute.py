@@ -20,13 +20,10 @@ import nbformat
 from IPython.core.displayhook import DisplayHook
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.read import read_myst_markdown_notebook
-from myst_parser.config.main import MdParserConfig
 
-from book.machinery.backends import TAGS
 from book.machinery.cache import clear_if_stale
 from book.machinery.config import ROOT, Book, BookError, Page
-from book.machinery.notebooks import write_notebooks
+from book.machinery.notebooks import chapters, read_source, without_heading, write_notebooks
 from book.machinery.recorder import OPTION
 
 __all__ = ["fill_cache", "main", "outdated", "run"]
@@ -100,12 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in write_notebooks(ROOT):
             print(f"wrote {path.relative_to(ROOT)}, which was stale; commit it")
         book = Book.read(ROOT)
-        known = {page.name: page for page in book.pages}
+        known = [page.name for page in book.pages]
         unknown = sorted(set(options.names) - set(known))
         if unknown:
             raise BookError(f"no page {', '.join(unknown)}; there are: {', '.join(known)}")
-        named = [known[name] for name in options.names] or book.pages
-        chosen = [page for page in named if page.is_notebook]
+        names = options.names or known
+        chosen = [page for page in chapters(book) if page.name in names]
         if clear_if_stale(output, data=_data_at_hand()):
             print("Library, results or data changed: every chapter is executed again.")
         due = chosen if options.again else outdated(book, chosen, output)
@@ -146,13 +143,9 @@ def _with_outputs(book: Book, page: Page, output: Path) -> Any | None:
     ran = [cell for cell in executed.cells if cell.cell_type == "code"]
     if [cell.source for cell in ran] != [c.source for c in current.cells if c.cell_type == "code"]:
         return None
-    config = MdParserConfig(enable_extensions=set(book.extensions))
-    text = page.source.read_text(encoding="utf8")
-    source = read_myst_markdown_notebook(text, config=config, add_source_map=True)
+    source = read_source(book, page)
     cells = [cell for cell in source.cells if cell.cell_type == "code"]
-    if [cell.source.rstrip("\n") for cell in cells] != [
-        _own_lines(cell.source) for cell in ran[1:]
-    ]:
+    if [c.source.rstrip("\n") for c in cells] != [without_heading(c.source) for c in ran[1:]]:
         raise BookError(f"{page.notebook.name} is stale; run make notebooks")
     for cell, done in zip(cells, ran[1:], strict=True):
         cell.outputs, cell.execution_count = _shown(done), done.execution_count
@@ -167,13 +160,6 @@ def _shown(cell: Any) -> list[Any]:
     """
     silent = DisplayHook.semicolon_at_end_of_expression(cell.source)
     return [out for out in cell.outputs if not (silent and out.output_type == "execute_result")]
-
-
-def _own_lines(source: str) -> str:
-    """A notebook's cell without the line that says what it is, see `book.machinery.notebooks`."""
-    first, _, rest = source.partition("\n")
-    title = first.startswith("# @title ") or first in {f"# {name}" for name in TAGS.values()}
-    return rest if title else source
 
 
 if __name__ == "__main__":

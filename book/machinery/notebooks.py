@@ -23,7 +23,7 @@ from book.machinery.config import ROOT, Book, BookError, Page
 from book.machinery.labels import Labels
 from book.machinery.plain import Renderer
 
-__all__ = ["chapters", "main", "notebook", "write_notebooks"]
+__all__ = ["chapters", "main", "notebook", "read_source", "without_heading", "write_notebooks"]
 
 INSTALL = """\
 # @title Install the library (does nothing where it is installed)
@@ -40,6 +40,8 @@ if importlib.util.find_spec("lrmf") is None:
     importlib.invalidate_caches()
 """
 
+# The first line of a folded cell: in Colab, its form's title.
+TITLE = "# @title "
 # A folded cell: Colab goes by the form and its title, JupyterLab by source_hidden.
 FOLDED: dict[str, Any] = {"cellView": "form", "jupyter": {"source_hidden": True}}
 TAGS = {
@@ -55,10 +57,8 @@ def chapters(book: Book) -> list[Page]:
 
 def notebook(book: Book, labels: Labels, citations: Citations, page: Page) -> str:
     """Return the text of a page's notebook."""
-    text = page.source.read_text(encoding="utf8")
-    lines = text.split("\n")
-    config = MdParserConfig(enable_extensions=set(book.extensions))
-    source = read_myst_markdown_notebook(text, config=config, add_source_map=True)
+    lines = page.source.read_text(encoding="utf8").split("\n")
+    source = read_source(book, page)
     renderer = Renderer(book, labels, citations, page)
     cells = [_code(INSTALL.format(source=book.requirement_source), FOLDED)]
     in_solution = False
@@ -91,6 +91,20 @@ def notebook(book: Book, labels: Labels, citations: Citations, page: Page) -> st
         references = citations.reference_list(renderer.inline.cited)
         cells.append(_markdown(f"## References\n\n{references}", {}))
     return _text(cells)
+
+
+def read_source(book: Book, page: Page) -> Any:
+    """Return a chapter as Jupyter Book reads it: a notebook whose text is still MyST."""
+    config = MdParserConfig(enable_extensions=set(book.extensions))
+    text = page.source.read_text(encoding="utf8")
+    return read_myst_markdown_notebook(text, config=config, add_source_map=True)
+
+
+def without_heading(source: str) -> str:
+    """Return a notebook's cell as its chapter has it, without the line that says what it is."""
+    first, _, rest = source.partition("\n")
+    heading = first.startswith(TITLE) or first in {f"# {name}" for name in backends.TAGS.values()}
+    return rest if heading else source
 
 
 def write_notebooks(root: Path = ROOT, *, check: bool = False) -> list[Path]:
@@ -163,7 +177,7 @@ def _code_cell(cell: Any, in_solution: bool) -> dict[str, Any]:
     backend = backends.TAGS.get(backends.backend_of(cell) or "")
     if in_solution or {"hide-input", "hide-cell", "remove-cell"} & set(tags):
         title = "Solution" if in_solution else "Code of the figure" if figure else "Code"
-        source = f"# @title {title}{f', {backend}' if backend else ''}\n{source}"
+        source = f"{TITLE}{title}{f', {backend}' if backend else ''}\n{source}"
         metadata |= FOLDED
     elif backend:
         source = f"# {backend}\n{source}"

@@ -167,10 +167,9 @@ def _results(futures: list[Future[FitResult]]) -> list[FitResult]:
 
     In short waits: Python's handler of a signal that comes just before a wait runs after it.
     """
-    waiting = True
-    while waiting:
-        done, pending = wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION)
-        waiting = bool(pending)
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
     return [future.result() for future in futures]

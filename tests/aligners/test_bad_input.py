@@ -13,7 +13,6 @@ pytestmark = pytest.mark.usefixtures("nothing_compiles")
 BAD_VALUES = GOOD.copy()
 BAD_VALUES[3] = np.nan
 BAD_VALUES[5, 1] = -np.inf
-NAMES = pytest.mark.parametrize("name", ["Xs", "Xt"])
 HOLDS = "^{} holds 3 NaN or infinite values in 2 rows; remove or impute them"
 
 
@@ -24,7 +23,7 @@ def aligner(request):
 
 
 # What else is refused, and with which words: tests/test_checks.py. Here: every door has that check.
-@NAMES
+@pytest.mark.parametrize("name", ["Xs", "Xt"])
 class TestData:
     def test_of_aligners(self, aligner, name):
         with pytest.raises(ValueError, match=HOLDS.format(name)):

@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 import lrmf
 from lrmf.specs import FlowSpec, Spec
@@ -92,6 +93,19 @@ def affordable(name: str, backend: str) -> bool:
     do for most; `test_continuous.py` compares those of both blocks with JAX's, once.
     """
     return not (name == "ffjord-2" and backend == "tfp")
+
+
+def where_affordable(names: list[str]) -> pytest.MarkDecorator:
+    """Each case in each backend that gives its gradients in time."""
+    return pytest.mark.parametrize(
+        ("name", "backend"),
+        [
+            pytest.param(name, backend, id=f"{name}-{backend}")
+            for name in names
+            for backend in BACKENDS
+            if affordable(name, backend)
+        ],
+    )
 
 
 def tolerance(name: str, otherwise: float) -> float:

@@ -10,11 +10,11 @@ from model_cases import (
     FLOWS,
     GAUSSIANS,
     HISTOGRAMS,
-    affordable,
     jacobians,
     native,
     native_scope,
     tolerance,
+    where_affordable,
 )
 from scipy import stats
 
@@ -49,15 +49,7 @@ def test_inverse_undoes_forward_and_forward_undoes_inverse(name, backend):
 
 
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
-@pytest.mark.parametrize(
-    ("name", "backend"),
-    [
-        pytest.param(name, backend, id=f"{name}-{backend}")
-        for name in FLOWS
-        for backend in BACKENDS
-        if affordable(name, backend)
-    ],
-)
+@where_affordable(FLOWS)
 def test_log_det_is_that_of_the_jacobian(name, direction, backend):
     x = CASES[name].points()
     method = getattr(CASES[name].flow(backend), direction)
@@ -199,15 +191,7 @@ def test_a_flow_as_a_density_is_the_law_of_its_image_of_standard_noise(name, bac
     np.testing.assert_allclose(density.sample(16, seed=5), y, rtol=tolerance(name, 1e-12))
 
 
-@pytest.mark.parametrize(
-    ("name", "backend"),
-    [
-        pytest.param(name, backend, id=f"{name}-{backend}")
-        for name in DENSITIES
-        for backend in BACKENDS
-        if affordable(name, backend)
-    ],
-)
+@where_affordable(DENSITIES)
 def test_log_prob_is_differentiable_in_the_points(name, backend):
     density, x = CASES[name].density(backend), CASES[name].points()
     with native_scope(backend):

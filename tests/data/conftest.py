@@ -140,3 +140,15 @@ def small_digits(monkeypatch: pytest.MonkeyPatch) -> SmallDigits:
                 known_files.append(replace(file, sha256=(sha256(array),)))
         monkeypatch.setitem(digits.MNIST_FILES, split, tuple(known_files))
     return small
+
+
+@pytest.fixture
+def file(small_digits: SmallDigits) -> fetch.DataFile:
+    """An official file of the small digits."""
+    return digits.USPS_FILES["train"]
+
+
+@pytest.fixture
+def content(small_digits: SmallDigits, file: fetch.DataFile) -> bytes:
+    """What is in it."""
+    return small_digits.files[file.name]

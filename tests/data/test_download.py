@@ -15,20 +15,10 @@ import pytest
 from official_files import DEAD_URL, point_downloads_to
 
 import lrmf
-from lrmf.data import DataUnavailableError, digits, download, fetch
+from lrmf.data import DataUnavailableError, download, fetch
 
 HTML = b"<html>Log in to this network</html>"
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
-
-
-@pytest.fixture
-def file(small_digits) -> fetch.DataFile:
-    return digits.USPS_FILES["train"]
-
-
-@pytest.fixture
-def content(small_digits, file) -> bytes:
-    return small_digits.files[file.name]
 
 
 @pytest.fixture

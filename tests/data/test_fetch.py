@@ -19,16 +19,6 @@ from lrmf.data.formats import read_usps
 
 
 @pytest.fixture
-def file(small_digits) -> fetch.DataFile:
-    return digits.USPS_FILES["train"]
-
-
-@pytest.fixture
-def content(small_digits, file) -> bytes:
-    return small_digits.files[file.name]
-
-
-@pytest.fixture
 def arrays(small_digits) -> tuple[np.ndarray, np.ndarray]:
     return small_digits.usps["train"]
 
