@@ -86,6 +86,15 @@ def altered(built, tmp_path):
     return shutil.copytree(built, tmp_path / "book")
 
 
+def edit(root, old, new):
+    """Put a text into the chapter in the place of another; returns the chapter's source."""
+    source = root / "book/fixture/chapter.md"
+    text = source.read_text(encoding="utf8")
+    assert old in text
+    source.write_text(text.replace(old, new), encoding="utf8")
+    return source
+
+
 def test_numbers_are_those_of_sphinx(built):
     environment = pickle.loads((built / "_build/.doctrees/environment.pickle").read_bytes())
     theirs = sphinx_numbers(environment)
@@ -120,12 +129,10 @@ def test_a_semicolon_silences_the_value_of_a_cell(end, kept):
 def test_only_chapters_whose_cells_changed_are_executed_again(altered):
     book = Book.read(altered)
     assert execute.outdated(book, chapters(book), altered / "_build") == []
-    source = altered / "book/fixture/chapter.md"
-    text = source.read_text(encoding="utf8")
-    source.write_text(text.replace("nothing else.", "nothing more."), encoding="utf8")
+    edit(altered, "nothing else.", "nothing more.")
     write_notebooks(altered)
     assert execute.outdated(book, chapters(book), altered / "_build") == []
-    source.write_text(text.replace("assert 1 + 1 == 2", "assert 2 + 2 == 4"), encoding="utf8")
+    source = edit(altered, "assert 1 + 1 == 2", "assert 2 + 2 == 4")
     write_notebooks(altered)
     (page,) = execute.outdated(book, chapters(book), altered / "_build")
     assert page.source == source
@@ -133,10 +140,8 @@ def test_only_chapters_whose_cells_changed_are_executed_again(altered):
 
 def test_outputs_of_other_code_are_never_shown(altered):
     book = Book.read(altered)
-    source = altered / "book/fixture/chapter.md"
-    text = source.read_text(encoding="utf8")
     # A shorter cell in the source, the old one still in the notebook.
-    source.write_text(text.replace("assert 1 + 1 == 2", ""), encoding="utf8")
+    edit(altered, "assert 1 + 1 == 2", "")
     with pytest.raises(BookError, match=r"chapter\.ipynb is stale; run make notebooks"):
         execute.fill_cache(book, chapters(book), altered / "_build")
 
@@ -150,9 +155,7 @@ def test_a_damaged_record_is_run_again(altered):
 
 
 def test_a_failing_notebook_is_not_kept(altered):
-    source = altered / "book/fixture/chapter.md"
-    text = source.read_text(encoding="utf8")
-    source.write_text(text.replace("assert 1 + 1 == 2", "assert 1 + 1 == 3"), encoding="utf8")
+    edit(altered, "assert 1 + 1 == 2", "assert 1 + 1 == 3")
     write_notebooks(altered)
     book = Book.read(altered)
     due = execute.outdated(book, chapters(book), altered / "_build")
@@ -265,10 +268,8 @@ def test_problem_of_a_page_is_found(altered, damage, message):
 
 
 def test_wrong_number_is_found(altered):
-    source = altered / "book/fixture/chapter.md"
-    text = source.read_text(encoding="utf8")
     extra = ":::{prf:theorem}\n:label: thm-new\nNew.\n:::\n\n(sec-second)="
-    source.write_text(text.replace("(sec-second)=", extra), encoding="utf8")
+    edit(altered, "(sec-second)=", extra)
     found = list(problems(Book.read(altered), altered / "_build"))
     assert any("thm-sum is theorem 2.1 on the page, 2.2 in the notebook" in line for line in found)
 
@@ -301,10 +302,7 @@ def test_missing_notebook_and_published_sources_are_found(altered):
     ],
 )
 def test_build_turns_red(altered, old, new, message):
-    source = altered / "book/fixture/chapter.md"
-    text = source.read_text(encoding="utf8")
-    assert old in text
-    source.write_text(text.replace(old, new), encoding="utf8")
+    edit(altered, old, new)
     code, log = build(altered)
     assert code != 0
     assert message in log
