@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,25 +52,28 @@ class Certificate:
     def from_terms(
         cls,
         *,
-        gain_source: np.ndarray,
-        gain_target: np.ndarray,
-        bound_source: np.ndarray,
-        bound_target: np.ndarray,
+        gains: Sequence[np.ndarray],
+        bounds: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray | None],
         tolerance: float,
     ) -> Certificate:
-        """A certificate from the per-point terms of both numbers, one array per side."""
+        """A certificate from the per-point terms of both numbers, one array per domain.
+
+        The first domain counts as the source and the last as the target. Weights are those of the
+        points, or ``None``.
+        """
         # Overflow shows in the verdict.
         with np.errstate(invalid="ignore", over="ignore"):
-            lrd, lrd_stderr = _sum_of_means(_defended(gain_source), _defended(gain_target))
-            bound, bound_stderr = _sum_of_means(bound_source, bound_target)
+            lrd, lrd_stderr = _sum_of_means([_defended(gain) for gain in gains], weights)
+            bound, bound_stderr = _sum_of_means(bounds, weights)
         return cls(
             lrd=lrd,
             lrd_stderr=lrd_stderr,
             bound=bound,
             bound_stderr=bound_stderr,
             tolerance=tolerance,
-            n_source=len(gain_source),
-            n_target=len(gain_target),
+            n_source=len(gains[0]),
+            n_target=len(gains[-1]),
         )
 
     @property
@@ -129,8 +133,19 @@ def _defended(gain: np.ndarray) -> np.ndarray:
     return np.logaddexp(np.log1p(-_SHARED_PART) + gain, np.log(_SHARED_PART))
 
 
-def _sum_of_means(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """The sum of two independent means, and its standard error."""
-    value = float(np.mean(first) + np.mean(second))
-    variance = np.var(first, ddof=1) / len(first) + np.var(second, ddof=1) / len(second)
-    return value, float(np.sqrt(variance))
+def _sum_of_means(
+    terms: Sequence[np.ndarray], weights: Sequence[np.ndarray | None]
+) -> tuple[float, float]:
+    """The sum of independent means, weighted or not, and its standard error."""
+    value, variance = 0.0, 0.0
+    for x, weight in zip(terms, weights, strict=True):
+        if weight is None:
+            value += np.mean(x)
+            variance += np.var(x, ddof=1) / len(x)
+        else:
+            share = weight / weight.sum()
+            mean = np.sum(share * x)
+            value += mean
+            # Of a ratio of means, to first order; for equal weights as above.
+            variance += np.sum(share**2 * (x - mean) ** 2) * len(x) / (len(x) - 1)
+    return float(value), float(np.sqrt(variance))

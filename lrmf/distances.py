@@ -34,9 +34,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial import distance as pairwise
 
-from lrmf.aligners.base import check_features, check_points
 from lrmf.checks import check_positive_int, check_positive_number, check_seed
 from lrmf.extras import import_pot
+from lrmf.points import check_features, check_points
 
 __all__ = [
     "PermutationTest",

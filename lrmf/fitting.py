@@ -22,10 +22,13 @@ from tqdm.auto import tqdm
 from .backends.base import Backend, Game, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
 from .checks import check_positive_int, check_positive_number
+from .points import Rows
 from .specs import Arrays, Spec
 from .stepwise import Assistant, StepwiseTrainer
 
-__all__ = ["FitConfig", "FitResult", "fit"]
+__all__ = ["FitConfig", "FitResult", "Points", "fit", "whole"]
+
+Points = np.ndarray | Rows
 
 Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
 
@@ -37,7 +40,8 @@ class FitConfig:
     Args:
         steps: optimiser steps.
         batch_size: points per data set and step, drawn with replacement; a data set of at most
-            this size is used whole in every step.
+            this size is used whole in every step (padded with points of weight zero, so that its
+            size is no compiled shape).
         learning_rate: Adam's step size at the start.
         schedule: ``"cosine"`` decays it to zero over the steps, ``"constant"`` keeps it.
         gradient_clip: largest norm of the gradient over all arrays.
@@ -116,12 +120,13 @@ def fit(
     loss: Loss | Game,
     roles: tuple[Role, ...],
     arrays: Mapping[str, Arrays],
-    data: Mapping[str, np.ndarray],
+    data: Mapping[str, Points],
     *,
     backend: Backend,
     config: FitConfig,
     seed: np.random.SeedSequence,
     dtype: str = "float32",
+    weights: Mapping[str, np.ndarray | None] | None = None,
     validation: Mapping[str, np.ndarray] | None = None,
     checkpoint: Checkpoint | None = None,
     name: str = "fit",
@@ -136,12 +141,15 @@ def fit(
             a game of several players with losses of their own.
         roles: the models in the loss.
         arrays: their initial arrays by role.
-        data: data sets by name, each ``(n, *event_shape)``.
+        data: data sets by name, each ``(n, *event_shape)``, an array or `Rows`.
         backend: computes.
         config: how to fit.
         seed: of the minibatches.
         dtype: ``"float32"`` or ``"float64"``.
-        validation: held-out data sets by name.
+        weights: of the points of a data set, ``(n,)``. A data set larger than a batch, or with an
+            assistant any, is drawn from in their proportion; in the batches of another they are
+            ``<name>_weight``.
+        validation: a batch of held-out points, as from `whole`.
         checkpoint: the file to resume from and to write to.
         name: of this fit, in the checkpoint and on the progress bar.
         progress: whether to show a progress bar.
@@ -158,6 +166,7 @@ def fit(
         trainer = StepwiseTrainer(trainer, data, assistant)
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
+    minibatches = _Minibatches(data, weights or {}, config.batch_size, drawn=assistant is not None)
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
         run.restore(record)
@@ -174,8 +183,9 @@ def fit(
                 raise KeyboardInterrupt
             start, end = state.step, min(state.step + config.chunk, config.steps)
             losses = trainer.run(
-                _draw(rng, data, (end - start, *updates), config.batch_size),
+                minibatches.draw(rng, (end - start, *updates)),
                 config.learning_rates(start, end),
+                minibatches.weights(end - start),
             )
             fault, value = _fault(losses, state.losses)
             if fault is None and end == config.steps and not _finite(trainer.arrays()):
@@ -317,20 +327,71 @@ class _Run:
         self.snapshots = sorted(snapshots.items())
 
 
-def _draw(
-    rng: np.random.Generator,
-    data: Mapping[str, np.ndarray],
-    shape: tuple[int, ...],
-    batch_size: int,
+class _Minibatches:
+    """Which rows of each data set a step sees, in batches of one size whatever the data's."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Points],
+        weights: Mapping[str, np.ndarray | None],
+        batch_size: int,
+        *,
+        drawn: bool,
+    ) -> None:
+        self._counts = {name: len(x) for name, x in data.items()}
+        self._sizes, self._shares, self._cumulative = {}, {}, {}
+        for name, n in self._counts.items():
+            self._sizes[name] = size = padded_size(n, batch_size)
+            weight = weights.get(name)
+            if weight is not None and (drawn or n > batch_size):
+                self._cumulative[name] = np.cumsum(weight) / np.sum(weight)
+            elif n <= batch_size and (size > n or weight is not None):
+                self._shares[f"{name}_weight"] = _padded_weights(weight, n, size)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Row numbers ``(*shape, batch)`` of each data set."""
+        indices = {}
+        for name, n in self._counts.items():
+            size = self._sizes[name]
+            if name in self._cumulative:
+                uniform = rng.random(size=(*shape, size))
+                rows = np.searchsorted(self._cumulative[name], uniform, side="right")
+                indices[name] = np.minimum(rows, n - 1)
+            elif n <= size:
+                indices[name] = np.tile(np.arange(size) % n, (*shape, 1))
+            else:
+                indices[name] = rng.integers(n, size=(*shape, size))
+        return indices
+
+    def weights(self, steps: int) -> dict[str, np.ndarray]:
+        """The weights in the batches of each step, ``(steps, batch)``, of data sets used whole."""
+        return {name: np.tile(share, (steps, 1)) for name, share in self._shares.items()}
+
+
+def padded_size(n: int, most: int) -> int:
+    """How many rows stand for n in a batch of at most ``most``: few numbers for all n."""
+    return min(most, max(512, 1 << (n - 1).bit_length()))
+
+
+def whole(
+    data: Mapping[str, Points], weights: Mapping[str, np.ndarray | None] | None = None
 ) -> dict[str, np.ndarray]:
-    """Row numbers ``(*shape, batch)`` of the minibatches of each data set."""
-    indices = {}
+    """Data sets as one batch, padded with points of weight zero to one of few sizes."""
+    batch = {}
     for name, x in data.items():
-        if len(x) <= batch_size:
-            indices[name] = np.tile(np.arange(len(x)), (*shape, 1))
-        else:
-            indices[name] = rng.integers(len(x), size=(*shape, batch_size))
-    return indices
+        n, weight = len(x), (weights or {}).get(name)
+        size = padded_size(n, 2 * n + 512)
+        batch[name] = x[np.arange(size) % n]
+        if size > n or weight is not None:
+            batch[f"{name}_weight"] = _padded_weights(weight, n, size)
+    return batch
+
+
+def _padded_weights(weights: np.ndarray | None, n: int, size: int) -> np.ndarray:
+    """Weights that sum to one, zero beyond n."""
+    shares = np.zeros(size)
+    shares[:n] = 1.0 if weights is None else weights
+    return shares / shares.sum()
 
 
 def _crosses(start: int, stop: int, every: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from .backends.base import Game, Player
 from .models import Classifier, Density, Flow
-from .objectives import alignment_loss, negative_log_likelihood
+from .objectives import alignment_loss, mean, negative_log_likelihood
 
 __all__ = [
     "ClassifierLoss",
@@ -26,7 +26,12 @@ ClassifierLoss = Literal["non-saturating", "saturating", "hinge"]
 
 
 def discriminator_loss(
-    adversary: Classifier, moved: Any, b: Any, *, loss: ClassifierLoss = "non-saturating"
+    adversary: Classifier,
+    moved: Any,
+    b: Any,
+    *,
+    loss: ClassifierLoss = "non-saturating",
+    weights: tuple[Any, Any] = (None, None),
 ) -> Any:
     """What a discriminator with logits h minimises, a scalar.
 
@@ -39,6 +44,7 @@ def discriminator_loss(
         moved: T(a) ``(n_a, *event_shape)``, the generated points.
         b: the real ones ``(n_b, *event_shape)``.
         loss: of which game; the first two differ in the generator's part only.
+        weights: of the generated and of the real points, each ``(n,)`` with sum one, or ``None``.
 
     >>> import numpy as np, lrmf
     >>> spec, backend = lrmf.Discriminator(hidden=()), lrmf.get_backend("jax")
@@ -51,13 +57,18 @@ def discriminator_loss(
     backend, count = adversary.backend, moved.shape[0]
     logits = adversary.logits(backend.concatenate([moved, b]))
     generated, real = logits[:count], logits[count:]
+    cost = backend.relu if loss == "hinge" else backend.softplus
     if loss == "hinge":
-        return backend.mean(backend.relu(1.0 - real)) + backend.mean(backend.relu(1.0 + generated))
-    return backend.mean(backend.softplus(-real)) + backend.mean(backend.softplus(generated))
+        real, generated = real - 1.0, generated + 1.0
+    return mean(backend, cost(-real), weights[1]) + mean(backend, cost(generated), weights[0])
 
 
 def generator_loss(
-    adversary: Classifier, moved: Any, *, loss: ClassifierLoss = "non-saturating"
+    adversary: Classifier,
+    moved: Any,
+    *,
+    loss: ClassifierLoss = "non-saturating",
+    weights: Any = None,
 ) -> Any:
     """What a generator minimises against a discriminator with logits h, a scalar.
 
@@ -68,15 +79,16 @@ def generator_loss(
         adversary: the discriminator.
         moved: T(a) ``(n_a, *event_shape)``.
         loss: of which game.
+        weights: of the points ``(n_a,)``, with sum one.
     """
     _check_loss(loss)
     backend = adversary.backend
     logits = adversary.logits(moved)
     if loss == "hinge":
-        return -backend.mean(logits)
+        return -mean(backend, logits, weights)
     if loss == "saturating":
-        return -backend.mean(backend.softplus(logits))
-    return backend.mean(backend.softplus(-logits))
+        return -mean(backend, backend.softplus(logits), weights)
+    return mean(backend, backend.softplus(-logits), weights)
 
 
 def adversarial_lrd(
@@ -87,6 +99,7 @@ def adversarial_lrd(
     b: Any,
     *,
     constant: float = 0.0,
+    weights: tuple[Any, Any] = (None, None),
 ) -> Any:
     """The likelihood-ratio distance as a game (paper, equation 1), a scalar in nats.
 
@@ -103,10 +116,12 @@ def adversarial_lrd(
         a: source batch ``(n_a, *event_shape)``.
         b: target batch ``(n_b, *event_shape)``.
         constant: max E[log P(b)].
+        weights: of the source's and of the target's points, each with sum one, or ``None``.
     """
     moved, _ = transform.forward(a)
-    gain = adversary.backend.mean(adversary.log_prob(moved))
-    return gain + alignment_loss([None, None], density, [moved, b]) + constant
+    gain = -negative_log_likelihood(adversary, moved, weights[0])
+    shared = alignment_loss([None, None], density, [moved, b], sample_weights=weights)
+    return gain + shared + constant
 
 
 def classifier_game(loss: ClassifierLoss, **opponent: Any) -> Game:
@@ -150,11 +165,13 @@ def _game(
 def _classifier_losses(loss: ClassifierLoss) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def discriminator(models: dict[str, Any], batch: dict[str, Any]) -> Any:
         moved, _ = models["transform"].forward(batch["source"])
-        return discriminator_loss(models["adversary"], moved, batch["target"], loss=loss)
+        return discriminator_loss(
+            models["adversary"], moved, batch["target"], loss=loss, weights=_weights(batch)
+        )
 
     def generator(models: dict[str, Any], batch: dict[str, Any]) -> Any:
         moved, _ = models["transform"].forward(batch["source"])
-        return generator_loss(models["adversary"], moved, loss=loss)
+        return generator_loss(models["adversary"], moved, loss=loss, weights=_weights(batch)[0])
 
     return discriminator, generator
 
@@ -164,12 +181,14 @@ _CLASSIFIER_LOSSES = {loss: _classifier_losses(loss) for loss in get_args(Classi
 
 def _private_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:
     moved, _ = models["transform"].forward(batch["source"])
-    return negative_log_likelihood(models["adversary"], moved)
+    return negative_log_likelihood(models["adversary"], moved, _weights(batch)[0])
 
 
 def _shared_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:
     moved, _ = models["transform"].forward(batch["source"])
-    return alignment_loss([None, None], models["density"], [moved, batch["target"]])
+    return alignment_loss(
+        [None, None], models["density"], [moved, batch["target"]], sample_weights=_weights(batch)
+    )
 
 
 def _distance(models: dict[str, Any], batch: dict[str, Any]) -> Any:
@@ -179,7 +198,13 @@ def _distance(models: dict[str, Any], batch: dict[str, Any]) -> Any:
         models["adversary"],
         batch["source"],
         batch["target"],
+        weights=_weights(batch),
     )
+
+
+def _weights(batch: dict[str, Any]) -> tuple[Any, Any]:
+    """The weights of both sides' points, where the batch has them."""
+    return batch.get("source_weight"), batch.get("target_weight")
 
 
 def _check_loss(loss: object) -> None:

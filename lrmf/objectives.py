@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,18 +11,33 @@ import numpy as np
 from .models import Composed, Density, Flow
 
 __all__ = [
+    "Alignment",
+    "Chain",
     "MeanDiscrepancy",
     "TransportCost",
     "alignment_loss",
+    "chained",
+    "likelihood",
     "likelihood_ratio",
     "lrmf_loss",
     "negative_log_likelihood",
 ]
 
+#: Roles of models that are applied one after the other, each with whether it is inverted.
+Chain = tuple[tuple[str, bool], ...]
 
-def negative_log_likelihood(density: Density, x: Any) -> Any:
-    """-E[log p(x)] over the batch, a scalar in nats."""
-    return -density.backend.mean(density.log_prob(x))
+
+def mean(backend: Any, values: Any, weights: Any = None) -> Any:
+    """The mean of numbers ``(n,)``, or Σ w_i x_i for weights that sum to one."""
+    if weights is None:
+        return backend.mean(values)
+    numpy = backend.namespace(values)
+    return numpy.sum(weights * values)
+
+
+def negative_log_likelihood(density: Density, x: Any, weights: Any = None) -> Any:
+    """-E[log p(x)] over the batch, a scalar in nats; weights ``(n,)`` sum to one."""
+    return -mean(density.backend, density.log_prob(x), weights)
 
 
 def alignment_loss(
@@ -31,6 +46,7 @@ def alignment_loss(
     batches: Sequence[Any],
     *,
     weights: Sequence[float] | None = None,
+    sample_weights: Sequence[Any] | None = None,
 ) -> Any:
     """Σ_j w_j E[-log|det ∇T_j(x_j)| - log Q(T_j(x_j))], a scalar in nats.
 
@@ -43,6 +59,8 @@ def alignment_loss(
         density: the shared density Q.
         batches: one array ``(n_j, *event_shape)`` per domain.
         weights: w_j, ones by default.
+        sample_weights: for each batch the weights of its points ``(n_j,)``, which sum to one, or
+            ``None``.
 
     Raises:
         ValueError: numbers of maps, batches and weights differ, batches have different event
@@ -67,18 +85,19 @@ def alignment_loss(
         raise ValueError(f"a batch is empty, so it has no mean: the shapes are {shapes}")
     mapped = []
     total: Any = 0.0
-    for flow, batch, weight in zip(maps, batches, weights, strict=True):
+    shares = sample_weights or [None] * len(batches)
+    for flow, batch, weight, share in zip(maps, batches, weights, shares, strict=True):
         if flow is None:
             mapped.append(batch)
         else:
             image, log_det = flow.forward(batch)
             mapped.append(image)
-            total = total - weight * backend.mean(log_det)
+            total = total - weight * mean(backend, log_det, share)
     log_prob = density.log_prob(backend.concatenate(mapped))
     start = 0
-    for batch, weight in zip(batches, weights, strict=True):
+    for batch, weight, share in zip(batches, weights, shares, strict=True):
         stop = start + batch.shape[0]
-        total = total - weight * backend.mean(log_prob[start:stop])
+        total = total - weight * mean(backend, log_prob[start:stop], share)
         start = stop
     return total
 
@@ -100,29 +119,43 @@ def lrmf_loss(transform: Flow, density: Density, a: Any, b: Any, *, constant: fl
     return alignment_loss([transform, None], density, [a, b]) + constant
 
 
-def likelihood_ratio(models: dict[str, Any], batch: dict[str, Any]) -> Any:
-    """`lrmf_loss` in the form that `lrmf.fitting.fit` takes: roles by name."""
-    return lrmf_loss(models["transform"], models["density"], batch["source"], batch["target"])
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """`alignment_loss` of a batch of several domains, in the form that `lrmf.fitting.fit` takes.
 
-
-def upper_bound(models: dict[str, Any], batch: dict[str, Any]) -> Any:
-    """`alignment_loss` of two domains that both have a map, for `lrmf.fitting.fit`."""
-    maps = [models["transform"], models["target_transform"]]
-    return alignment_loss(maps, models["density"], [batch["source"], batch["target"]])
-
-
-def back_to_back(models: dict[str, Any], batch: dict[str, Any]) -> Any:
-    """-E[log p_G(a)] - E[log p_F(b)] for flows G and F from one prior, for `lrmf.fitting.fit`.
-
-    It is `alignment_loss` with the maps G⁻¹ and F⁻¹ and the prior for the shared density.
+    Args:
+        maps: for each domain its name in the batch and its map, a chain of models by role, each
+            of them forwards or inverted; no models for the identity.
+        density: the role of the shared density.
     """
-    maps = [Composed([models[name]], inverted=[True]) for name in ("transform", "target_transform")]
-    return alignment_loss(maps, models["prior"], [batch["source"], batch["target"]])
+
+    maps: tuple[tuple[str, Chain], ...]
+    density: str = "density"
+
+    def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
+        return alignment_loss(
+            [chained(models, chain) for _, chain in self.maps],
+            models[self.density],
+            [batch[domain] for domain, _ in self.maps],
+            sample_weights=[batch.get(f"{domain}_weight") for domain, _ in self.maps],
+        )
+
+
+#: The LRMF loss: the source has a map, the target none.
+likelihood_ratio = Alignment(maps=(("source", (("transform", False),)), ("target", ())))
+
+
+def chained(models: Mapping[str, Any], chain: Chain) -> Flow | None:
+    """The flow that a chain of roles amounts to; ``None`` for the identity."""
+    if not chain:
+        return None
+    flows, inverted = [models[role] for role, _ in chain], [back for _, back in chain]
+    return flows[0] if inverted == [False] else Composed(flows, inverted=inverted)
 
 
 def likelihood(models: dict[str, Any], batch: dict[str, Any]) -> Any:
     """`negative_log_likelihood` in the form that `lrmf.fitting.fit` takes."""
-    return negative_log_likelihood(models["density"], batch["data"])
+    return negative_log_likelihood(models["density"], batch["data"], batch.get("data_weight"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +165,9 @@ class MeanDiscrepancy:
     mean_{i≠j} k(T(a_i), T(a_j)) + mean_{i≠j} k(b_i, b_j) - 2 mean_{i,j} k(T(a_i), b_j)
 
     with the kernels of `lrmf.distances.mmd2`; of several bandwidths h the mean kernel,
-    k(x, y) = mean_h exp(-|x - y|² / 2h²). It takes two points a side.
+    k(x, y) = mean_h exp(-|x - y|² / 2h²). It takes two points a side. Weights in the batch,
+    ``source_weight`` and ``target_weight``, give weighted means, still without the pairs of a
+    point with itself.
 
     Args:
         kernel: ``"gaussian"`` or ``"triangular_gap"``, with which this is half the energy
@@ -148,12 +183,24 @@ class MeanDiscrepancy:
         x, y = flow.forward(batch["source"])[0], batch["target"]
         numpy = flow.backend.namespace(x, y)
 
-        def within(x: Any) -> Any:
-            n = x.shape[0]
-            diagonal = 1.0 if self.kernel == "gaussian" else 0.0
-            return (numpy.sum(self._matrix(numpy, x, x)) - n * diagonal) / (n * (n - 1))
+        v, w = batch.get("source_weight"), batch.get("target_weight")
+        diagonal = 1.0 if self.kernel == "gaussian" else 0.0
 
-        return within(x) + within(y) - 2.0 * numpy.mean(self._matrix(numpy, x, y))
+        def within(x: Any, w: Any) -> Any:
+            matrix, n = self._matrix(numpy, x, x), x.shape[0]
+            if w is None:
+                return (numpy.sum(matrix) - n * diagonal) / (n * (n - 1))
+            squares = numpy.sum(w * w)
+            total = numpy.sum(w[:, None] * w[None] * matrix)
+            return (total - diagonal * squares) / (1.0 - squares)
+
+        if v is None and w is None:
+            across = numpy.mean(self._matrix(numpy, x, y))
+        else:
+            rows = self._matrix(numpy, x, y)
+            rows = numpy.mean(rows, axis=1) if w is None else numpy.sum(w[None] * rows, axis=1)
+            across = mean(flow.backend, rows, v)
+        return within(x, v) + within(y, w) - 2.0 * across
 
     def _matrix(self, numpy: Any, x: Any, y: Any) -> Any:
         squares = squared_distances(numpy, x, y)

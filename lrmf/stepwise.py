@@ -23,9 +23,7 @@ class StepwiseTrainer(Trainer):
     What the assistant computes (an optimal transport plan, say) is a constant to the gradient.
     """
 
-    def __init__(
-        self, trainer: Trainer, data: Mapping[str, np.ndarray], assistant: Assistant
-    ) -> None:
+    def __init__(self, trainer: Trainer, data: Mapping[str, Any], assistant: Assistant) -> None:
         self._trainer, self._data, self._assistant = trainer, data, assistant
 
     @property
@@ -45,10 +43,10 @@ class StepwiseTrainer(Trainer):
         losses = []
         for i in range(len(learning_rates)):
             step = slice(i, i + 1)
-            found = self._assistant(
-                self.models(), {name: x[indices[name][i]] for name, x in self._data.items()}
-            )
             further = {name: x[step] for name, x in (extra or {}).items()}
+            batch = {name: x[indices[name][i]] for name, x in self._data.items()}
+            batch |= {name: x[0] for name, x in further.items()}
+            found = self._assistant(self.models(), batch)
             further |= {name: np.asarray(x)[None] for name, x in found.items()}
             rows = {name: chosen[step] for name, chosen in indices.items()}
             losses.append(self._trainer.run(rows, learning_rates[step], further))

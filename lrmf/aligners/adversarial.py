@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
-import numpy as np
-
-from ..backends import get_backend
-from ..backends.base import Backend, Game, Role
+from ..backends.base import Game
 from ..checks import check_fraction, check_positive_int, check_positive_number
-from ..fitting import FitResult
 from ..games import ClassifierLoss, classifier_game, density_game
 from ..models import Classifier, Density, Flow
-from ..specs import Arrays, Discriminator, RealNVP, Spec
-from .stages import Stage, density_stage
-from .trained import FITTED_MODELS, Job, TrainedAligner, mean_log_prob, with_constant
+from ..specs import Discriminator, RealNVP
+from .recipe import DensityFit, Objective, Part, Recipe
+from .trained import TrainedAligner
 
 __all__ = ["AdversarialFlow"]
 
@@ -97,12 +92,6 @@ class AdversarialFlow(TrainedAligner):
     (100, 2)
     """
 
-    _fitted: ClassVar[FITTED_MODELS] = {
-        "transform_": (Flow, "transform"),
-        "adversary_": (Density, "adversary"),
-        "density_": (Density, "density"),
-        "private_target_": (Density, "density"),
-    }
     _facts = (*TrainedAligner._facts, "constant_")
 
     adversary: Any
@@ -147,88 +136,56 @@ class AdversarialFlow(TrainedAligner):
     ) -> None:
         self._store(locals())
 
-    def _initial(
-        self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
-        specs: dict[str, tuple[Any, Any]] = {"transform": (Flow, self.transform_spec)}
-        if self._classifies:
-            specs["adversary"] = (Classifier, self.adversary)
-        else:
-            specs["adversary"] = (Density, self.adversary)
-            specs["density"] = (Density, self.density)
-        initial = {}
-        for (name, (kind, spec)), seed in zip(specs.items(), seeds, strict=False):
-            role, arrays = backend.init(kind, spec, source.shape[1:], np.random.default_rng(seed))
-            initial[name] = (dataclasses.replace(role, name=name), arrays)
-        for spec in (self.adversary, self.density):
-            if not self._classifies and isinstance(spec, Spec):
-                spec.check_points(source, "Xs")
-                spec.check_points(target, "Xt")
-        return initial
-
-    def _learn(self, job: Job) -> FitResult:
-        backend, roles = get_backend(self.backend), job.roles
-        stages = [
-            Stage(
-                "flow",
-                self._game(),
-                tuple(roles.values()),
-                job.arrays,
-                job.data,
-                self._config(),
-                job.seeds[0],
-                job.held_out,
-            )
-        ]
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
+        parts = {
+            "transform": Part(
+                kind=Flow, spec=self.transform_spec, parameter="transform", attribute="transform_"
+            ),
+            "adversary": Part(
+                kind=Classifier if self._classifies else Density,
+                spec=self.adversary,
+                parameter="adversary",
+                attribute="adversary_",
+            ),
+        }
+        private = []
         if not self._classifies:
-            steps = self.steps if self.private_steps is None else self.private_steps
-            rate = self.adversary_learning_rate  # that of densities
+            parts["density"] = Part(
+                kind=Density, spec=self.density, parameter="density", attribute="density_"
+            )
             config = self._config(
-                steps=steps, learning_rate=rate, snapshot_every=None, patience=None
+                steps=self.steps if self.private_steps is None else self.private_steps,
+                learning_rate=self.adversary_learning_rate,  # that of densities
+                snapshot_every=None,
+                patience=None,
             )
-            stages.append(
-                density_stage(
-                    "private target",
-                    roles["density"],
-                    job.arrays["density"],
-                    job.data["target"],
-                    config,
-                    job.seeds[1],
+            private = [
+                DensityFit(
+                    stage="private target",
+                    attribute="private_target_",
+                    part="density",
+                    domain="target",
+                    config=config,
                 )
-            )
-        result, *private = job.stages.run(*stages)
-        self.transform_, self.density_ = self._snapshot(backend, roles, result.arrays)
-        self.adversary_ = backend.model(roles["adversary"], result.arrays["adversary"], self.dtype)
-        self.private_target_, self.constant_ = None, 0.0
-        for fitted in private:
-            model = backend.model(roles["density"], fitted.arrays["density"], self.dtype)
-            self.private_target_ = model
-            self.constant_ = float(mean_log_prob(job, "private target", model, "target"))
-        return result
-
-    def _snapshot(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> tuple[Flow, Density | None]:
-        flow: Flow = backend.model(roles["transform"], arrays["transform"], self.dtype)
-        if "density" not in roles:
-            return flow, None
-        return flow, backend.model(roles["density"], arrays["density"], self.dtype)
-
-    def _models(self) -> FITTED_MODELS:
-        if not self._classifies:
-            return self._fitted
-        return {"transform_": self._fitted["transform_"], "adversary_": (Classifier, "adversary")}
-
-    def _loaded(self, backend: Backend) -> None:
-        if self._classifies:
-            self.density_ = self.private_target_ = None
-
-    def _history(self, result: FitResult) -> dict[str, np.ndarray]:
-        return with_constant(result.history, self.constant_)
+            ]
+        return Recipe(
+            parts=parts,
+            maps={"source": (("transform", False),), "target": ()},
+            objective=Objective(self._game(), facts={"constant_": 0.0}),
+            config=self._config(),
+            private=private,
+            absent=("density_", "private_target_") if self._classifies else (),
+            snapshot="density_",
+            draws=(
+                "transform",
+                "adversary",
+                "split",
+                "flow",
+                "private target",
+                *("unused",) * 3,
+                "density",
+            ),
+        )
 
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus T's loss on held-out points: higher is better *against this adversary*.
@@ -241,15 +198,17 @@ class AdversarialFlow(TrainedAligner):
             Xt: held-out target points ``(n_t, *event_shape)``; T's loss against a discriminator
                 does not depend on them.
         """
-        source = self._check_new(Xs, "Xs", minimum=2)
-        target = self._check_new(Xt, "Xt", minimum=2)
+        source = self._check_rows(Xs, "Xs", minimum=2)
+        target = self._check_rows(Xt, "Xt", minimum=2)
         models = {
             "transform": self.transform_,
             "adversary": self.adversary_,
             "density": self.density_,
         }
         flow = self._game().players[-1]
-        return -float(flow.loss(models, {"source": source, "target": target})) - self.constant_
+        return (
+            -float(flow.loss(models, {"source": source[:], "target": target[:]})) - self.constant_
+        )
 
     @property
     def _classifies(self) -> bool:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
-import numpy as np
-
-from ..backends import get_backend
-from ..backends.base import Backend, Role
-from ..fitting import FitResult
 from ..models import Density, Flow
-from ..objectives import back_to_back
-from ..specs import Arrays, Identity, RealNVP
-from .stages import Stage
-from .trained import FITTED_MODELS, Job
-from .two_maps import TwoMapsAligner
+from ..objectives import Alignment
+from ..specs import Identity, RealNVP
+from .recipe import Objective, Part, Recipe, flows, mean_log_prob
+from .trained import TrainedAligner
 
 __all__ = ["BackToBackFlow"]
 
 
-class BackToBackFlow(TwoMapsAligner):
+class BackToBackFlow(TrainedAligner):
     """Align A with B by flows from a common prior to each, back to back: T = F ∘ G⁻¹.
 
     Minimises
@@ -74,11 +68,7 @@ class BackToBackFlow(TwoMapsAligner):
     (100, 2)
     """
 
-    _fitted: ClassVar[FITTED_MODELS] = {
-        "source_flow_": (Flow, "transform"),
-        "target_flow_": (Flow, "target_transform"),
-    }
-    _inverted = (True, False)
+    target_transform: Any
 
     source_flow_: Flow
     target_flow_: Flow
@@ -115,63 +105,25 @@ class BackToBackFlow(TwoMapsAligner):
 
         Higher is better: minus the held-out loss. How well T(A) fits B it does not say.
         """
-        source = self._check_new(Xs, "Xs", minimum=2)
-        target = self._check_new(Xt, "Xt", minimum=2)
-        return float(
-            np.mean(self.private_source_.log_prob(source), dtype=np.float64)
-            + np.mean(self.private_target_.log_prob(target), dtype=np.float64)
+        source = self._check_rows(Xs, "Xs", minimum=2)
+        target = self._check_rows(Xt, "Xt", minimum=2)
+        return mean_log_prob(self.private_source_, source) + mean_log_prob(
+            self.private_target_, target
         )
 
-    def _initial(
-        self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
-        event_shape = source.shape[1:]
-        prior = Role("prior", Density, Identity(), event_shape)
-        return {
-            **self._initial_maps(backend, event_shape, seeds[0], seeds[2]),
-            "prior": (prior, {}),
-        }
-
-    def _learn(self, job: Job) -> FitResult:
-        backend = get_backend(self.backend)
-        (result,) = job.stages.run(
-            Stage(
-                "flow",
-                back_to_back,
-                tuple(job.roles.values()),
-                job.arrays,
-                job.data,
-                self._config(),
-                job.seeds[2],
-                job.held_out,
-            )
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
+        maps = {"source": (("transform", True),), "target": (("target_transform", True),)}
+        parts = flows(
+            ("transform", "target_transform"),
+            ("source_flow_", "target_flow_"),
+            self.transform_spec,
+            self.target_transform,
         )
-        self.source_flow_, self.target_flow_ = self._flows(backend, job.roles, result.arrays)
-        self._loaded(backend)
-        return result
-
-    def _snapshot(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> tuple[Flow, Density]:
-        flows = self._flows(backend, roles, arrays)
-        return self._composed(flows), _pushed_forward(flows[1])
-
-    def _loaded(self, backend: Backend) -> None:
-        self.transform_ = self._composed([self.source_flow_, self.target_flow_])
-        self.private_source_ = _pushed_forward(self.source_flow_)
-        self.private_target_ = _pushed_forward(self.target_flow_)
-
-
-def _pushed_forward(flow: Flow) -> Density:
-    """The density of the flow's images of N(0, I)."""
-    return Density(
-        flow.spec,
-        flow.native_arrays,
-        flow.backend,
-        dtype=flow.dtype,
-        event_shape=flow.event_shape,
-    )
+        return Recipe(
+            parts={**parts, "prior": Part(kind=Density, spec=Identity())},
+            maps=maps,
+            objective=Objective(Alignment(maps=tuple(maps.items()), density="prior")),
+            config=self._config(),
+            pushed={"private_source_": "transform", "private_target_": "target_transform"},
+            snapshot="private_target_",
+        )

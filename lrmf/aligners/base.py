@@ -1,4 +1,4 @@
-"""What aligners share: parameters, checks of their data, and maps from NumPy to NumPy."""
+"""What aligners share: parameters, and checks of their data."""
 
 from __future__ import annotations
 
@@ -10,76 +10,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ..models import Flow
+from ..points import check_features, check_points
 from ..specs import Shape
 
-__all__ = ["Aligner", "FlowAligner", "check_features", "check_pair", "check_points"]
-
-
-def check_points(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64") -> np.ndarray:
-    """Data points ``(n, *event_shape)`` as an array of real numbers.
-
-    ``dtype`` is what the model will compute in; it must be able to hold them.
-
-    Raises:
-        TypeError: missing, or not numbers.
-        ValueError: wrong rank, too few rows, no features, NaN, infinite or too large values.
-    """
-    if x is None:
-        raise TypeError(f"{argument} is missing; data go by name, as in fit(Xs=source, Xt=target)")
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"{argument} must hold real numbers, got {type(x).__name__} with dtype {array.dtype}"
-        )
-    if array.ndim < 2:
-        raise ValueError(
-            f"expected {argument} of shape (n, features), got {array.shape}; one feature is "
-            "a column: x.reshape(-1, 1)"
-        )
-    if array.shape[0] < minimum:
-        rows = "no rows" if array.shape[0] == 0 else f"only {array.shape[0]} row"
-        raise ValueError(f"{argument} has {rows}, shape {array.shape}; expected {minimum} or more")
-    if 0 in array.shape[1:]:
-        raise ValueError(f"{argument} has no features, shape {array.shape}")
-    bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
-    if bad:
-        raise ValueError(
-            f"{argument} holds {bad} NaN or infinite values in "
-            f"{np.count_nonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))} rows; "
-            "remove or impute them"
-        )
-    array = array.astype(np.float64)
-    largest = float(np.max(np.abs(array)))
-    if largest > float(np.finfo(dtype).max):
-        raise ValueError(
-            f"{argument} holds values up to {largest:.3g}, too large for {dtype}; standardise "
-            "the data"
-        )
-    return array
-
-
-def check_pair(
-    source: Any, target: Any, *, dtype: str = "float64"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Source and target, each with two or more rows and with the same features."""
-    first = check_points(source, "Xs", minimum=2, dtype=dtype)
-    second = check_points(target, "Xt", minimum=2, dtype=dtype)
-    check_features(second, "Xt", first.shape[1:], "Xs")
-    return first, second
-
-
-def check_features(x: np.ndarray, argument: str, expected: Shape, like: str) -> None:
-    """Refuse points of another event shape."""
-    if x.shape[1:] != expected:
-        wanted, got = (
-            f"{shape[0]} features" if len(shape) == 1 else f"event shape {shape}"
-            for shape in (expected, x.shape[1:])
-        )
-        raise ValueError(
-            f"expected {argument} with {wanted} like {like}, "
-            f"got {got.removesuffix(' features') if len(expected) == len(x.shape) - 1 else got}"
-        )
+__all__ = ["Aligner"]
 
 
 class Aligner(ABC, BaseEstimator):
@@ -139,21 +73,6 @@ class Aligner(ABC, BaseEstimator):
     def event_shape_(self) -> Shape:
         """The event shape of the data that the aligner was fitted to."""
         return self._event_shape
-
-
-class FlowAligner(Aligner):
-    """An aligner whose map is a fitted flow ``transform_``."""
-
-    transform_: Flow
-
-    def transform(self, X: Any) -> np.ndarray:
-        points = self._check_new(X, "X")
-        return self.transform_.forward(points)[0]
-
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Map target points to the source's domain, ``(n, *event_shape)``."""
-        points = self._check_new(X, "X")
-        return self.transform_.inverse(points)[0]
 
 
 def _attribute(parameter: str) -> str:

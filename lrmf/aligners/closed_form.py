@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..backends import get_backend
 from ..checks import check_non_negative_number
 from ..models import Flow
+from ..points import check_pair
 from ..specs import Affine
-from .base import check_pair
 from .computed import ComputedAligner, check_squares
 
 __all__ = ["CORAL", "AffineAligner", "GaussianOT"]

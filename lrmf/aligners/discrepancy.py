@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import distances
-from ..backends import get_backend
-from ..backends.base import Backend, Loss, Role
-from ..fitting import FitResult
 from ..models import Flow
 from ..objectives import MeanDiscrepancy
-from ..specs import Arrays, RealNVP
-from ..stepwise import Assistant
-from .stages import Stage
-from .trained import FITTED_MODELS, Job, TrainedAligner
+from ..points import Rows
+from ..specs import RealNVP
+from .recipe import Objective, Part, Recipe
+from .trained import TrainedAligner
 
 __all__ = ["DiscrepancyAligner", "MMDFlow"]
 
@@ -25,44 +22,26 @@ __all__ = ["DiscrepancyAligner", "MMDFlow"]
 class DiscrepancyAligner(TrainedAligner):
     """An aligner whose only model is the flow T, which a discrepancy of T(A) and B teaches."""
 
-    _fitted: ClassVar[FITTED_MODELS] = {"transform_": (Flow, "transform")}
-
     @abstractmethod
-    def _objective(self, job: Job) -> tuple[Loss, Assistant | None]:
+    def _objective(
+        self,
+        data: Mapping[str, Rows],
+        held_out: Mapping[str, Rows],
+        seed: np.random.SeedSequence,
+    ) -> Objective:
         """What the flow minimises on the data to learn from, and who helps to compute it."""
 
-    def _initial(
-        self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
-        rng = np.random.default_rng(seeds[0])
-        return {"transform": backend.init(Flow, self.transform_spec, source.shape[1:], rng)}
-
-    def _learn(self, job: Job) -> FitResult:
-        loss, assistant = self._objective(job)
-        (result,) = job.stages.run(
-            Stage(
-                "flow",
-                loss,
-                tuple(job.roles.values()),
-                job.arrays,
-                job.data,
-                self._config(),
-                job.seeds[2],
-                job.held_out,
-                assistant,
-            )
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
+        transform = Part(
+            kind=Flow, spec=self.transform_spec, parameter="transform", attribute="transform_"
         )
-        self.transform_, _ = self._snapshot(get_backend(self.backend), job.roles, result.arrays)
-        return result
-
-    def _snapshot(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> tuple[Flow, None]:
-        return backend.model(roles["transform"], arrays["transform"], self.dtype), None
+        return Recipe(
+            parts={"transform": transform},
+            maps={"source": (("transform", False),), "target": ()},
+            objective=self._objective,
+            config=self._config(),
+            draws=("transform", "density", "split", "objective", "unused", "flow"),
+        )
 
 
 class MMDFlow(DiscrepancyAligner):
@@ -158,15 +137,21 @@ class MMDFlow(DiscrepancyAligner):
     ) -> None:
         self._store(locals())
 
-    def _objective(self, job: Job) -> tuple[Loss, None]:
-        for side, x in (job.held_out or {}).items():
+    def _objective(
+        self,
+        data: Mapping[str, Rows],
+        held_out: Mapping[str, Rows],
+        seed: np.random.SeedSequence,
+    ) -> Objective:
+        for side, x in held_out.items():
             if len(x) < 2:
                 raise ValueError(
                     f"validation_fraction={self.validation_fraction} holds out {len(x)} {side} "
                     "point, but the kernel distance takes two; raise it"
                 )
-        self.bandwidths_ = self._bandwidths(job)
-        return MeanDiscrepancy(kernel=self.kernel, bandwidths=self.bandwidths_), None
+        widths = self._bandwidths(data, seed)
+        loss = MeanDiscrepancy(kernel=self.kernel, bandwidths=widths)
+        return Objective(loss, facts={"bandwidths_": widths})
 
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus the unbiased estimate of MMD²(T(A), B) on held-out points: higher is better.
@@ -177,9 +162,8 @@ class MMDFlow(DiscrepancyAligner):
 
         With the kernel of the fit, so aligners of different kernels can't be compared by it.
         """
-        source = self._check_new(Xs, "Xs", minimum=2)
+        moved = self.transform(self._check_new(Xs, "Xs", minimum=2))
         target = self._check_new(Xt, "Xt", minimum=2)
-        moved = self.transform(source)
         values = [
             distances.mmd2(moved, target, kernel=self.kernel, bandwidth=h)
             for h in self.bandwidths_ or (None,)
@@ -214,20 +198,26 @@ class MMDFlow(DiscrepancyAligner):
                 f"{self.bandwidths!r}"
             )
 
-    def _bandwidths(self, job: Job) -> tuple[float, ...]:
+    def _bandwidths(
+        self, data: Mapping[str, Rows], seed: np.random.SeedSequence
+    ) -> tuple[float, ...]:
         if self.kernel == "triangular_gap":
             return ()
         if self.bandwidths is not None:
             return tuple(float(h) for h in self.bandwidths)
         # Drawn from the pool, so that both sides have the weight of their size.
-        pooled = np.concatenate([job.data["source"], job.data["target"]])
-        rows = np.random.default_rng(job.seeds[0]).permutation(len(pooled))[:_MEDIAN_OF]
-        first, second = np.array_split(pooled[rows], 2)
+        count = len(data["source"])
+        pool = count + len(data["target"])
+        rows = np.random.default_rng(seed).permutation(pool)[:_MEDIAN_OF]
+        source, target = (
+            data["source"][rows[rows < count]],
+            data["target"][rows[rows >= count] - count],
+        )
+        pooled = np.empty((len(rows), *source.shape[1:]))
+        pooled[rows < count], pooled[rows >= count] = source, target
+        first, second = np.array_split(pooled, 2)
         median = distances.median_bandwidth(first, second)
         return tuple(factor * median for factor in _FACTORS)
-
-    def _loaded(self, backend: Backend) -> None:
-        self.bandwidths_ = tuple(self.bandwidths_)
 
 
 #: Bandwidths in units of the median distance, and of how many points that is taken.

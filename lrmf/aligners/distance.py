@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ..checks import check_fraction, check_seed
+from ..points import check_pair
 from ..specs import Gaussian, Identity
-from .base import check_pair
 from .likelihood_ratio import LRMF
 
 __all__ = ["LikelihoodRatioDistance", "lrd"]

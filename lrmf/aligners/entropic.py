@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
-from .base import check_pair
+from ..points import check_pair
 from .computed import ComputedAligner, check_squares
 from .plans import sinkhorn
 

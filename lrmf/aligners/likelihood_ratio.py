@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
-import numpy as np
-
-from ..backends.base import Backend, Role
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
-from ..specs import Arrays, RealNVP
+from ..specs import RealNVP
+from .recipe import Objective, Part, Recipe
 from .shared_density import SharedDensityAligner
-from .trained import FITTED_MODELS
 
 __all__ = ["LRMF"]
 
@@ -72,11 +69,11 @@ class LRMF(SharedDensityAligner):
     (100, 2)
     """
 
-    _fitted: ClassVar[FITTED_MODELS] = {
-        "transform_": (Flow, "transform"),
-        **SharedDensityAligner._fitted,
-    }
-    _loss = staticmethod(likelihood_ratio)
+    transform_: Flow
+    private_source_: Density
+    private_target_: Density
+    refitted_source_: Density
+    refitted_target_: Density
 
     def __init__(
         self,
@@ -103,39 +100,26 @@ class LRMF(SharedDensityAligner):
     ) -> None:
         self._store(locals())
 
-    def _initial(
-        self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
-        event_shape = source.shape[1:]
-        specs = {"transform": (Flow, self.transform_spec), "density": (Density, self.density)}
-        initial = {
-            name: backend.init(kind, spec, event_shape, np.random.default_rng(seed))
-            for (name, (kind, spec)), seed in zip(specs.items(), seeds[:2], strict=True)
-        }
-        self._check_support(source, "Xs")
-        self._check_support(target, "Xt")
-        return initial
-
-    def _place(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> None:
-        self.transform_, self.density_ = self._snapshot(backend, roles, arrays)
-
-    def _map(self, side: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
-        return self.transform_.forward(x) if side == "source" else (x, 0.0)
-
-    def _snapshot(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> tuple[Flow, Density]:
-        flow, density = (
-            backend.model(roles[name], arrays[name], self.dtype)
-            for name in ("transform", "density")
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
+        return Recipe(
+            parts={
+                "transform": Part(
+                    kind=Flow,
+                    spec=self.transform_spec,
+                    parameter="transform",
+                    attribute="transform_",
+                ),
+                "density": Part(
+                    kind=Density, spec=self.density, parameter="density", attribute="density_"
+                ),
+            },
+            maps={"source": (("transform", False),), "target": ()},
+            objective=Objective(likelihood_ratio),
+            config=self._config(),
+            private=self._density_fits("private", domains),
+            refitted=self._density_fits("refitted", domains),
+            snapshot="density_",
         )
-        return flow, density
 
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus the held-out LRMF loss with its constant, in nats: higher is better."""

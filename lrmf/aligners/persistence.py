@@ -30,11 +30,13 @@ def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
     """Write a fitted aligner."""
     arrays = {
         f"{model}/{name}": value
-        for model in aligner._models()
+        for model in aligner._fitted_recipe.models()
         for name, value in getattr(aligner, model).arrays.items()
     }
     arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
-    write(aligner, path, arrays, {name: getattr(aligner, name) for name in aligner._facts})
+    facts = {name: getattr(aligner, name) for name in aligner._facts}
+    # The parameters may have been set to others since.
+    write(aligner, path, arrays, facts, aligner._fitted_parameters)
 
 
 def write(
@@ -42,13 +44,14 @@ def write(
     path: str | os.PathLike[str],
     arrays: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
+    parameters: Mapping[str, Any],
 ) -> None:
     """Write what any aligner has, with arrays and facts of its own."""
     document = {
         "kind": type(aligner).__name__,
         "version": _VERSION,
         "event_shape": list(aligner.event_shape_),
-        "parameters": {k: _to_json(v) for k, v in aligner.get_params().items()},
+        "parameters": {k: _to_json(v) for k, v in parameters.items()},
         "facts": dict(facts),
     }
     storage.write(path, arrays, document)
@@ -62,25 +65,32 @@ def load(
     models: Mapping[str, Any],
 ) -> Aligner:
     """Read a fitted aligner into a backend."""
-    known = list(dict.fromkeys(parameter for _, parameter in cls._fitted.values()))
+    aligner, arrays = read(cls, path, {**models, "backend": backend})
+    engine = get_backend(aligner.backend)
+    recipe = aligner._recipe(getattr(aligner, "domains_", ("source", "target")))
+    found = recipe.models()
+    known = list(dict.fromkeys(part.parameter for part in found.values()))
     for name in models:
         if name not in known:
             raise TypeError(
-                f"{cls.__name__}.load takes the models {', '.join(known)}, got {name!r}"
+                f"{cls.__name__}.load takes the models {', '.join(map(str, known))}, got {name!r}"
             )
-    aligner, arrays = read(cls, path, {**models, "backend": backend})
-    engine = get_backend(aligner.backend)
     # Only names and shapes of the initial arrays are used here.
     rng = np.random.default_rng(0)
-    specs = aligner.get_params()
-    for attribute, (kind, parameter) in aligner._models().items():
-        role, expected = engine.init(kind, specs[parameter], aligner.event_shape_, rng)
-        found = _below(arrays, f"{attribute}/")
-        _check_names(role, expected, found, path)
-        setattr(aligner, attribute, engine.model(role, found, aligner.dtype))
-    aligner.history_ = _below(arrays, "history_/")
-    aligner.snapshots_ = []
-    aligner._loaded(engine)
+    fitted = {}
+    for attribute, part in found.items():
+        role, expected = engine.init(part.kind, part.spec, aligner.event_shape_, rng)
+        own = _below(arrays, f"{attribute}/")
+        _check_names(role, expected, own, path)
+        fitted[attribute] = engine.model(role, own, aligner.dtype)
+    own = {role: fitted[p.attribute] for role, p in recipe.parts.items() if p.attribute}
+    aligner.__dict__.update(
+        fitted | recipe.attributes(own),
+        history_=_below(arrays, "history_/"),
+        snapshots_=[],
+        _fitted_recipe=recipe,
+        _fitted_parameters=aligner.get_params(),
+    )
     return aligner
 
 

@@ -7,14 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from ..backends.base import Backend, Game, Loss, Role
 from ..checkpoints import Checkpoint
-from ..fitting import FitConfig, FitResult, fit
+from ..fitting import FitConfig, FitResult, Points, fit
 from ..objectives import likelihood
 from ..specs import Arrays, SolverError
 from ..stepwise import Assistant
@@ -32,9 +32,10 @@ class Stage:
     loss: Loss | Game
     roles: tuple[Role, ...]
     initial: dict[str, Arrays]
-    data: Mapping[str, np.ndarray]
+    data: Mapping[str, Points]
     config: FitConfig
     seed: np.random.SeedSequence
+    weights: Mapping[str, np.ndarray | None] = field(default_factory=dict)
     validation: Mapping[str, np.ndarray] | None = None
     assistant: Assistant | None = None
 
@@ -139,6 +140,7 @@ class Stages:
                 stage.data,
                 config=stage.config,
                 seed=stage.seed,
+                weights=stage.weights,
                 validation=stage.validation,
                 name=stage.name,
                 assistant=stage.assistant,
@@ -154,12 +156,15 @@ def density_stage(
     name: str,
     role: Role,
     initial: Arrays,
-    x: np.ndarray,
+    x: Points,
     config: FitConfig,
     seed: np.random.SeedSequence,
+    weights: np.ndarray | None,
 ) -> Stage:
     """The stage that fits a density, in the role "density", by maximum likelihood."""
-    return Stage(name, likelihood, (role,), {"density": initial}, {"data": x}, config, seed)
+    role = dataclasses.replace(role, name="density")
+    arrays, own = {"density": initial}, {"data": weights}
+    return Stage(name, likelihood, (role,), arrays, {"data": x}, config, seed, own)
 
 
 def _results(futures: list[Future[FitResult]]) -> list[FitResult]:

@@ -1,62 +1,33 @@
-"""What aligners that learn by gradient steps share, from their data to their status."""
+"""What aligners that learn by gradient steps share, as users meet it: fit, map, save and load."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import time
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from ..backends import get_backend
-from ..backends.base import Backend, Role, check_dtype
+from ..backends.base import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_fraction, check_positive_int, check_seed
-from ..fitting import FitConfig, FitResult
-from ..models import Density, Flow, Model
-from ..objectives import negative_log_likelihood
+from ..fitting import FitConfig
+from ..models import Density, Flow
+from ..points import Rows, check_features, check_rows, check_weights
 from ..specs import Arrays
 from . import persistence
-from .base import FlowAligner, check_pair
-from .stages import Stages
+from .base import Aligner
+from .recipe import Recipe, run
 
-__all__ = ["FITTED_MODELS", "Job", "TrainedAligner", "mean_log_prob", "with_constant"]
-
-#: Of a fitted model: its kind, and the constructor's parameter that holds its spec.
-FITTED_MODELS = dict[str, tuple[type[Model], str]]
+__all__ = ["TrainedAligner"]
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What a fit works with.
-
-    Attributes:
-        stages: runs the parts of the fit.
-        roles: the models by name.
-        arrays: their initial arrays by name.
-        data: ``source`` and ``target``, the points to learn from.
-        held_out: the same of the validation points, if any.
-        seeds: to draw minibatches with, one for each part of a fit.
-    """
-
-    stages: Stages
-    roles: dict[str, Role]
-    arrays: dict[str, Arrays]
-    data: dict[str, np.ndarray]
-    held_out: dict[str, np.ndarray] | None
-    seeds: list[np.random.SeedSequence]
-
-
-class TrainedAligner(FlowAligner):
-    """An aligner whose flow is learned by Adam on minibatches.
-
-    A subclass names its models in `_initial`, runs the parts of its fit in `_learn`, and says in
-    `_snapshot` what flow (and density) its arrays amount to.
+class TrainedAligner(Aligner):
+    """An aligner whose flow is learned by Adam on minibatches, as its recipe says.
 
     Attributes:
         transform_: the fitted flow, a `Flow`.
@@ -70,13 +41,12 @@ class TrainedAligner(FlowAligner):
             aligner that has none.
     """
 
-    #: Attributes that a file holds: fitted models, and numbers or words.
-    _fitted: ClassVar[FITTED_MODELS]
+    #: Numbers and words that a file holds.
     _facts: ClassVar[tuple[str, ...]] = (
         "complete_", "status_", "outcome_", "n_steps_", "seconds_",
     )  # fmt: skip
     #: Parameters that don't change what a fit gives.
-    _indifferent: ClassVar[tuple[str, ...]] = ("progress", "checkpoint_every")
+    _indifferent: ClassVar[tuple[str, ...]] = ("progress", "checkpoint_every", "tolerance")
 
     transform_spec: Any
     backend: Literal["jax", "tfp"]
@@ -93,95 +63,20 @@ class TrainedAligner(FlowAligner):
     dtype: Literal["float32", "float64"]
     progress: bool
 
+    transform_: Flow
     history_: dict[str, np.ndarray]
     snapshots_: list[tuple[int, Flow, Density | None]]
+    complete_: bool
+    outcome_: str
+    status_: str
 
-    def fit(
-        self,
-        Xs: Any = None,
-        ys: Any = None,
-        Xt: Any = None,
-        yt: Any = None,
-        *,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> Self:
-        """Learn the flow from source and target points.
-
-        Args:
-            Xs: source points ``(n_s, *event_shape)``.
-            ys: accepted as in POT, never used.
-            Xt: target points ``(n_t, *event_shape)``.
-            yt: accepted as in POT, never used.
-            checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
-                never been interrupted.
-
-        ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so do a loss that
-        diverges and a solver that gives up on all the data at once. ``status_`` says so.
-
-        Raises:
-            ValueError, TypeError: bad data or parameters, before anything is compiled.
-            SolverError: the solver gave up, and nothing had been learned.
-        """
-        began = time.perf_counter()
-        self._check_parameters()
-        source, target = check_pair(Xs, Xt, dtype=self.dtype)
-        backend = get_backend(self.backend)
-        event_shape = source.shape[1:]
-        seeds = np.random.SeedSequence(self.seed).spawn(10)
-        initial = self._initial(backend, source, target, [*seeds[:2], *seeds[8:]])
-        roles = {name: role for name, (role, _) in initial.items()}
-        arrays = {name: named for name, (_, named) in initial.items()}
-        data, held_out = self._split(source, target, np.random.default_rng(seeds[2]))
-        file = None
-        if checkpoint is not None:
-            file = Checkpoint(
-                checkpoint,
-                fingerprint=self._fingerprint(source, target, *arrays.values()),
-                every=self.checkpoint_every,
-            )
-        stages = Stages(backend, checkpoint=file, dtype=self.dtype, progress=self.progress)
-        with stages:
-            result = self._learn(Job(stages, roles, arrays, data, held_out, seeds[3:8]))
-
-        self._event_shape = event_shape
-        self.complete_ = stages.failure is None
-        self.history_ = self._history(result)
-        self.snapshots_ = [
-            (step, *self._snapshot(backend, roles, arrays)) for step, arrays in result.snapshots
-        ]
-        name, failed = stages.failure or ("flow", result)
-        self.outcome_ = failed.outcome
-        self.status_ = failed.status if name == "flow" else f"{name}: {failed.status}"
-        self.n_steps_ = result.steps
-        self.seconds_ = time.perf_counter() - began
-        return self
+    #: Of the last fit: its recipe, and the parameters that it had.
+    _fitted_recipe: Recipe
+    _fitted_parameters: dict[str, Any]
 
     @abstractmethod
-    def _initial(
-        self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
-        """The models by name, with their initial arrays; refuses data that don't fit them."""
-
-    @abstractmethod
-    def _learn(self, job: Job) -> FitResult:
-        """Run the parts of the fit, set the fitted models, and return that of the stage "flow"."""
-
-    @abstractmethod
-    def _snapshot(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> tuple[Flow, Density | None]:
-        """The flow and the density, if any, that arrays of the main part amount to."""
-
-    def _models(self) -> FITTED_MODELS:
-        """Those of `_fitted` that an aligner with these parameters has."""
-        return self._fitted
-
-    def _history(self, result: FitResult) -> dict[str, np.ndarray]:
-        return dict(result.history)
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
+        """What is fitted when, for domains of these names, the first to be mapped to the last."""
 
     def _check_parameters(self) -> None:
         """Refuse bad parameters; a subclass checks its own, too."""
@@ -192,6 +87,110 @@ class TrainedAligner(FlowAligner):
             raise ValueError("patience needs held-out data: set validation_fraction, such as 0.1")
         check_positive_int("checkpoint_every", self.checkpoint_every)
         self._config()
+
+    def fit(
+        self,
+        Xs: Any = None,
+        ys: Any = None,
+        Xt: Any = None,
+        yt: Any = None,
+        *,
+        sample_weight_s: Any = None,
+        sample_weight_t: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Learn the flow from source and target points.
+
+        Args:
+            Xs: source points ``(n_s, *event_shape)``: an array, or anything with ``shape``,
+                ``dtype`` and row indexing, such as a memory map. It is not copied.
+            ys: accepted as in POT, never used.
+            Xt: target points ``(n_t, *event_shape)``.
+            yt: accepted as in POT, never used.
+            sample_weight_s, sample_weight_t: weights of the points ``(n_s,)`` and ``(n_t,)``, zero
+                or positive; equal by default. Their scale does not matter.
+            checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
+                never been interrupted.
+
+        ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so do a loss that
+        diverges and a solver that gives up on all the data at once. ``status_`` says so. A fit
+        that fails in any other way leaves the aligner as it was.
+
+        Raises:
+            ValueError, TypeError: bad data or parameters, before anything is compiled; points
+                that changed during the fit.
+            SolverError: the solver gave up, and nothing had been learned.
+        """
+        return self._fit(
+            {"source": (Xs, "Xs"), "target": (Xt, "Xt")},
+            {
+                "source": (sample_weight_s, "sample_weight_s"),
+                "target": (sample_weight_t, "sample_weight_t"),
+            },
+            checkpoint,
+        )
+
+    def _fit(
+        self,
+        given: Mapping[str, tuple[Any, str]],
+        given_weights: Mapping[str, tuple[Any, str]],
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> Self:
+        """Fit to domains and weights, each with the name of the argument that held it."""
+        self._check_parameters()
+        domains: dict[str, Rows] = {}
+        for domain, (x, argument) in given.items():
+            domains[domain] = check_rows(x, argument, minimum=2, dtype=self.dtype)
+        (first, (_, like)), *others = given.items()
+        for domain, (_, argument) in others:
+            check_features(domains[domain], argument, domains[first].shape[1:], like)
+        weights = {
+            domain: check_weights(w, argument, len(domains[domain]))
+            for domain, (w, argument) in given_weights.items()
+        }
+
+        def file(initial: Mapping[str, Arrays]) -> Checkpoint | None:
+            if checkpoint is None:
+                return None
+            fingerprint = self._fingerprint(domains, weights, initial)
+            return Checkpoint(checkpoint, fingerprint=fingerprint, every=self.checkpoint_every)
+
+        recipe = self._recipe(tuple(domains))
+        result = run(
+            recipe,
+            domains,
+            backend=get_backend(self.backend),
+            seed=self.seed,
+            dtype=self.dtype,
+            weights=weights,
+            arguments={domain: argument for domain, (_, argument) in given.items()},
+            validation_fraction=self.validation_fraction,
+            checkpoint=file,
+            progress=self.progress,
+        )
+        self.__dict__.update(
+            result.attributes(),
+            _event_shape=next(iter(domains.values())).shape[1:],
+            _fitted_recipe=recipe,
+            _fitted_parameters=self.get_params(),
+        )
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        return self._mapped(X, lambda points: self.transform_.forward(points)[0])
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Map target points to the source's domain, ``(n, *event_shape)``."""
+        return self._mapped(X, lambda points: self.transform_.inverse(points)[0])
+
+    def _mapped(self, X: Any, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        return self._check_rows(X, "X").through(function)[:]
+
+    def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
+        self._check_fitted()
+        points = check_rows(x, argument, minimum=minimum, dtype=self.dtype)
+        check_features(points, argument, self.event_shape_, "the data of fit")
+        return points
 
     def _config(self, **changes: Any) -> FitConfig:
         """The settings of the main part, or of another one with these changes."""
@@ -229,30 +228,11 @@ class TrainedAligner(FlowAligner):
         """
         return persistence.load(cls, path, backend=backend, models=models)
 
-    def _loaded(self, backend: Backend) -> None:
-        """Set what follows from the models that were read from a file."""
-
-    def _split(
-        self, source: np.ndarray, target: np.ndarray, rng: np.random.Generator
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-        """Training data and, where asked for, validation data."""
-        data = {"source": source, "target": target}
-        if not self.validation_fraction:
-            return data, None
-        held_out = {}
-        for side, x in data.items():
-            count = max(1, round(self.validation_fraction * len(x)))
-            if len(x) - count < 2:
-                raise ValueError(
-                    f"validation_fraction={self.validation_fraction} leaves "
-                    f"{len(x) - count} of {len(x)} {side} points to learn from; lower it"
-                )
-            rows = rng.permutation(len(x))
-            held_out[side], data[side] = x[rows[:count]], x[rows[count:]]
-        return data, held_out
-
     def _fingerprint(
-        self, source: np.ndarray, target: np.ndarray, *initial: Mapping[str, np.ndarray]
+        self,
+        domains: Mapping[str, Rows],
+        weights: Mapping[str, np.ndarray | None],
+        initial: Mapping[str, Arrays],
     ) -> str:
         """Identifies what decides a fit's outcome: parameters, data and initial arrays.
 
@@ -264,22 +244,10 @@ class TrainedAligner(FlowAligner):
             if name not in self._indifferent
         }
         digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-        for x in (source, target, *(x for arrays in initial for x in arrays.values())):
-            digest.update(repr(x.shape).encode())
-            digest.update(np.ascontiguousarray(x).tobytes())
+        arrays = [x for named in initial.values() for x in named.values()]
+        for x in (*domains.values(), *weights.values(), *arrays):
+            digest.update(repr(None if x is None else (x.shape, str(x.dtype))).encode())
+            chunks = x.chunks() if isinstance(x, Rows) else [] if x is None else [x]
+            for chunk in chunks:
+                digest.update(np.ascontiguousarray(chunk).tobytes())
         return digest.hexdigest()
-
-
-def mean_log_prob(job: Job, stage: str, density: Density, side: str) -> float:
-    """The mean log-density of a side's points, in nats; NaN where a solver gave up."""
-    loss = job.stages.evaluate(stage, negative_log_likelihood, density, job.data[side])
-    return float("nan") if loss is None else -loss
-
-
-def with_constant(history: Mapping[str, np.ndarray], constant: float) -> dict[str, np.ndarray]:
-    """A history with a constant in the flow's losses, as it was where that is unknown (NaN)."""
-    shift = 0.0 if np.isnan(constant) else constant
-    return {
-        name: values + shift if name in ("loss", "validation_loss") else values
-        for name, values in history.items()
-    }

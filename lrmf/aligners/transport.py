@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import distance as pairwise
 
-from ..backends.base import Backend, Loss, Role
 from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
 from ..objectives import TransportCost
+from ..points import Rows
 from ..specs import Arrays, RealNVP, SolverError
-from ..stepwise import Assistant
 from .discrepancy import DiscrepancyAligner
 from .plans import divergence, exact_plan, sinkhorn, symmetric_sinkhorn
-from .trained import Job
+from .recipe import Objective, Recipe
 
 __all__ = ["EMDFlow", "SinkhornFlow", "TransportAligner"]
 
@@ -45,25 +44,15 @@ class TransportAligner(DiscrepancyAligner):
         source = self._check_new(Xs, "Xs", minimum=2)
         target = self._check_new(Xt, "Xt", minimum=2)
         moved, other = _rows(self.transform(source)), _rows(target)
-        plans = self._plans()
-        return -_value(self.cost, moved, other, plans.of(moved, other))
+        return -_value(self.cost, moved, other, self._plans().of(moved, other))
 
     @abstractmethod
     def _plans(self) -> _Plans:
-        """What computes the plans."""
+        """What computes the plans of the fitted aligner."""
 
-    def _objective(self, job: Job) -> tuple[Loss, Assistant]:
-        return TransportCost(cost=self.cost), self._plans()
-
-    def _initial(
-        self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
         import_pot()
-        return super()._initial(backend, source, target, seeds)
+        return super()._recipe(domains)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -148,6 +137,14 @@ class EMDFlow(TransportAligner):
 
     def _plans(self) -> _Plans:
         return _ExactPlans(self.cost)
+
+    def _objective(
+        self,
+        data: Mapping[str, Rows],
+        held_out: Mapping[str, Rows],
+        seed: np.random.SeedSequence,
+    ) -> Objective:
+        return Objective(TransportCost(cost=self.cost), self._plans())
 
 
 class SinkhornFlow(TransportAligner):
@@ -249,20 +246,24 @@ class SinkhornFlow(TransportAligner):
     ) -> None:
         self._store(locals())
 
-    def _objective(self, job: Job) -> tuple[Loss, Assistant]:
-        self.epsilon_ = self._epsilon(job)
-        return super()._objective(job)
-
     def _plans(self) -> _Plans:
         return _EntropicPlans(self.cost, self.epsilon_, self.max_iter, self.tolerance)
 
-    def _epsilon(self, job: Job) -> float:
+    def _objective(
+        self,
+        data: Mapping[str, Rows],
+        held_out: Mapping[str, Rows],
+        seed: np.random.SeedSequence,
+    ) -> Objective:
+        epsilon = self._epsilon(data["target"], seed)
+        plans = _EntropicPlans(self.cost, epsilon, self.max_iter, self.tolerance)
+        return Objective(TransportCost(cost=self.cost), plans, facts={"epsilon_": epsilon})
+
+    def _epsilon(self, target: Rows, seed: np.random.SeedSequence) -> float:
         if self.cost_scale is None:
             return float(self.regularization)
-        rng = np.random.default_rng(job.seeds[0])
-        x = _rows(job.data["target"])
-        x = x[rng.permutation(len(x))[:_SCALE_OF]]
-        scale = float(_SCALES[self.cost_scale](pairwise.pdist(x, self.cost)))
+        rows = np.random.default_rng(seed).permutation(len(target))[:_SCALE_OF]
+        scale = float(_SCALES[self.cost_scale](pairwise.pdist(_rows(target[rows]), self.cost)))
         if scale == 0:
             raise ValueError(
                 f"the {self.cost_scale} of the costs is zero, as points of Xt coincide; set "
@@ -293,15 +294,26 @@ class _Plans:
     cost: Cost
 
     def __call__(self, models: dict[str, Any], batch: dict[str, np.ndarray]) -> Arrays:
-        other = _rows(batch["target"])
+        # Points of weight zero fill a batch up; the others weigh the same.
+        n, m = (
+            int(np.count_nonzero(batch.get(f"{side}_weight", np.ones(len(batch[side])))))
+            for side in ("source", "target")
+        )
+        source, other = batch["source"], _rows(batch["target"][:m])
         try:
-            moved = _rows(models["transform"].forward(batch["source"])[0])
+            moved = _rows(models["transform"].forward(source)[0])[:n]
         except SolverError:
-            moved = np.full((len(batch["source"]), other.shape[1]), np.nan)
+            moved = np.full((n, other.shape[1]), np.nan)
         if not np.isfinite(moved).all():
             # The loss will be non-finite and end the fit. POT would not return.
             moved = np.zeros_like(moved)
-        return self.of(moved, other)
+        found = self.of(moved, other)
+        sizes = {"plan": (len(source), len(batch["target"])), "source_plan": (len(source),) * 2}
+        for name, size in sizes.items():
+            if name in found and found[name].shape != size:
+                plan, found[name] = found[name], np.zeros(size)
+                found[name][: plan.shape[0], : plan.shape[1]] = plan
+        return found
 
     def of(self, moved: Array, other: Array) -> Arrays:
         """The plans and what else there is, for T(a) ``(n, d)`` and b ``(m, d)``."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+import os
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..backends.base import Backend, Role
+from ..certificate import Certificate
 from ..models import Density, Flow
-from ..objectives import upper_bound
-from ..specs import Arrays, RealNVP
+from ..objectives import Alignment
+from ..specs import RealNVP
+from .recipe import Objective, Part, Recipe, between, flows
 from .shared_density import SharedDensityAligner
-from .trained import FITTED_MODELS
-from .two_maps import TwoMapsAligner
 
 __all__ = ["AUB"]
 
 
-class AUB(TwoMapsAligner, SharedDensityAligner):
+class AUB(SharedDensityAligner):
     """Align A with B by flows of both to a shared density: the alignment upper bound.
 
     Minimises
@@ -38,12 +38,17 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
     along, so the space between A and B is arbitrary. The certificate looks there: its ``lrd`` is
     that of T_A(A) and T_B(B) for the family M of Q.
 
+    It takes any number of domains: ``fit(domains=[A, B, C])`` learns a flow for each, and the sums
+    above go over all of them. The distance of k domains goes from 0 to k log k nats under a rich
+    family: k times their generalised Jensen-Shannon divergence.
+
     Source: Cho, Gong and Inouye, Cooperative distribution alignment via JSD upper bound (2022),
     with weights 1/2 for each side; the loss here is twice theirs, as the paper of `LRMF` has it.
 
     Args:
-        transform: the flow T_A: a spec, a flowjax bijection or a TFP bijector.
-        target_transform: the flow T_B; by default one of the same spec.
+        transform: the flow T_A: a spec, a flowjax bijection or a TFP bijector. Of more than two
+            domains it is that of all but the last.
+        target_transform: the flow T_B, that of the last domain; by default one of the same spec.
         density: the family M of Q: a spec, or a flow or distribution of the backend's library. A
             flow is pushed forward from N(0, I).
         backend: ``"jax"`` or ``"tfp"``.
@@ -65,11 +70,13 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
         progress: whether to show progress bars.
 
     Attributes:
-        transform_: the map T = T_B⁻¹ ∘ T_A, a `Composed` flow.
-        source_map_, target_map_: the flows T_A and T_B.
+        transform_: the map T = T_B⁻¹ ∘ T_A, from the first domain to the last, a `Composed` flow.
+        maps_: the flows of all domains, in their order.
+        source_map_, target_map_: the flows T_A and T_B, of two domains.
         density_: Q, where T_A and T_B lead.
         private_source_, private_target_: the densities fitted to A and to B.
-        refitted_source_, refitted_target_: Q fitted further to T_A(A) and to T_B(B).
+        refitted_source_, refitted_target_: Q fitted further to T_A(A) and to T_B(B). Of more than
+            two domains: ``private_domain_0_``, ``refitted_domain_0_`` and so on.
         constant_: c(A, B) on the training data, in nats; NaN, and left out of ``history_``,
             where a solver gave up (``status_``).
         history_: ``step`` and ``loss`` (with the constant) of every step, and
@@ -86,16 +93,13 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
     (100, 2)
     """
 
-    _fitted: ClassVar[FITTED_MODELS] = {
-        "source_map_": (Flow, "transform"),
-        "target_map_": (Flow, "target_transform"),
-        **SharedDensityAligner._fitted,
-    }
-    _inverted = (False, True)
-    _loss = staticmethod(upper_bound)
+    _facts = (*SharedDensityAligner._facts, "domains_")
+
+    target_transform: Any
 
     source_map_: Flow
     target_map_: Flow
+    domains_: list[str]
 
     def __init__(
         self,
@@ -123,36 +127,166 @@ class AUB(TwoMapsAligner, SharedDensityAligner):
     ) -> None:
         self._store(locals())
 
-    def _initial(
+    def fit(
         self,
-        backend: Backend,
-        source: np.ndarray,
-        target: np.ndarray,
-        seeds: list[np.random.SeedSequence],
-    ) -> dict[str, tuple[Role, Arrays]]:
-        event_shape = source.shape[1:]
-        initial = self._initial_maps(backend, event_shape, seeds[0], seeds[2])
-        rng = np.random.default_rng(seeds[1])
-        initial["density"] = backend.init(Density, self.density, event_shape, rng)
-        # The private densities are of the same family.
-        self._check_support(source, "Xs")
-        self._check_support(target, "Xt")
-        return initial
+        Xs: Any = None,
+        ys: Any = None,
+        Xt: Any = None,
+        yt: Any = None,
+        *,
+        domains: Sequence[Any] | None = None,
+        sample_weight_s: Any = None,
+        sample_weight_t: Any = None,
+        sample_weights: Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Learn the flows from source and target points, or from those of several domains.
 
-    def _place(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> None:
-        self.source_map_, self.target_map_ = self._flows(backend, roles, arrays)
-        self.density_ = backend.model(roles["density"], arrays["density"], self.dtype)
-        self._loaded(backend)
+        Args:
+            Xs, ys, Xt, yt, sample_weight_s, sample_weight_t, checkpoint: as in `LRMF.fit`.
+            domains: in place of ``Xs`` and ``Xt``, the points of two or more domains, each
+                ``(n_j, *event_shape)``.
+            sample_weights: for each of ``domains`` the weights of its points, or ``None``.
 
-    def _map(self, side: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
-        return (self.source_map_ if side == "source" else self.target_map_).forward(x)
+        Raises:
+            ValueError, TypeError: as in `LRMF.fit`; fewer than two domains; both ways at once.
+        """
+        if domains is None:
+            if sample_weights is not None:
+                raise TypeError("sample_weights goes with domains=; of Xs it is sample_weight_s")
+            return super().fit(
+                Xs,
+                ys,
+                Xt,
+                yt,
+                sample_weight_s=sample_weight_s,
+                sample_weight_t=sample_weight_t,
+                checkpoint=checkpoint,
+            )
+        if any(x is not None for x in (Xs, Xt, sample_weight_s, sample_weight_t)):
+            raise TypeError("give either domains (and sample_weights), or Xs and Xt, not both")
+        return self._fit(*_named(domains, sample_weights), checkpoint)
 
-    def _snapshot(
-        self, backend: Backend, roles: Mapping[str, Role], arrays: Mapping[str, Arrays]
-    ) -> tuple[Flow, None]:
-        return self._composed(self._flows(backend, roles, arrays)), None
+    def certificate(
+        self,
+        Xs: Any = None,
+        Xt: Any = None,
+        *,
+        domains: Sequence[Any] | None = None,
+        sample_weight_s: Any = None,
+        sample_weight_t: Any = None,
+        sample_weights: Sequence[Any] | None = None,
+    ) -> Certificate:
+        """Held-out evidence whether the images of the domains are indistinguishable.
 
-    def _loaded(self, backend: Backend) -> None:
-        self.transform_ = self._composed([self.source_map_, self.target_map_])
+        As in `LRMF.certificate`; after a fit of several domains of all of them, ``domains``.
+        """
+        self._check_fitted()
+        if domains is None:
+            if len(self.domains_) != 2:
+                raise TypeError(f"the fit had {len(self.domains_)} domains; pass domains=[...]")
+            return super().certificate(
+                Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t
+            )
+        if len(domains) != len(self.domains_):
+            raise ValueError(f"expected {len(self.domains_)} domains as in fit, got {len(domains)}")
+        points, weights = _named(domains, sample_weights)
+        return self._certificate(
+            {d: (x, name, f"the image of {name}") for d, (x, name) in points.items()}, weights
+        )
+
+    def transform(self, X: Any, *, domain: int = 0, to: int = -1) -> np.ndarray:
+        """Map points of one domain to another, by default of the first to the last.
+
+        Args:
+            X: points ``(n, *event_shape)``.
+            domain: the number of the domain that they are from, in the order of `fit`.
+            to: that of the domain to map to.
+        """
+        flow = self._between(domain, to)
+        return self._mapped(X, lambda points: flow.forward(points)[0])
+
+    def inverse_transform(self, X: Any, *, domain: int = 0, to: int = -1) -> np.ndarray:
+        """The inverse of `transform` with the same numbers of domains."""
+        flow = self._between(domain, to)
+        return self._mapped(X, lambda points: flow.inverse(points)[0])
+
+    @property
+    def maps_(self) -> list[Flow]:
+        """The flows of all domains, in their order."""
+        self._check_fitted()
+        return [getattr(self, attribute) for attribute in _attributes(self.domains_)]
+
+    def _between(self, domain: int, to: int) -> Flow:
+        self._check_fitted()
+        names = self.domains_
+        for name, number in (("domain", domain), ("to", to)):
+            if not isinstance(number, (int, np.integer)) or not -len(names) <= number < len(names):
+                raise ValueError(
+                    f"{name} must be the number of one of the {len(names)} domains, got {number!r}"
+                )
+        parts = dict(zip(_roles(names), self.maps_, strict=True))
+        return between(self._fitted_recipe, parts, names[domain], names[to])
+
+    def _recipe(self, domains: Sequence[str]) -> Recipe:
+        roles = _roles(domains)
+        maps = {domain: ((role, False),) for domain, role in zip(domains, roles, strict=True)}
+        density = Part(kind=Density, spec=self.density, parameter="density", attribute="density_")
+        return Recipe(
+            parts={
+                **flows(roles, _attributes(domains), self.transform_spec, self.target_transform),
+                "density": density,
+            },
+            maps=maps,
+            objective=Objective(
+                Alignment(maps=tuple(maps.items())), facts={"domains_": list(domains)}
+            ),
+            config=self._config(),
+            private=self._density_fits("private", domains),
+            refitted=self._density_fits("refitted", domains),
+            draws=(
+                "transform",
+                "density",
+                "split",
+                *(f"private {domain}" for domain in domains),
+                "flow",
+                *(f"refit {domain}" for domain in domains),
+                *roles[1:],
+            ),
+        )
+
+
+def _named(
+    domains: Any, weights: Any
+) -> tuple[dict[str, tuple[Any, str]], dict[str, tuple[Any, str]]]:
+    """Domains and weights, each with the name of its argument."""
+    if not isinstance(domains, (list, tuple)) or len(domains) < 2:
+        raise ValueError(
+            "domains must be a list of the points of two or more domains, got "
+            + (f"{len(domains)}" if isinstance(domains, (list, tuple)) else type(domains).__name__)
+        )
+    if weights is None:
+        weights = [None] * len(domains)
+    elif not isinstance(weights, (list, tuple)) or len(weights) != len(domains):
+        raise ValueError(
+            f"sample_weights must be a list of weights (or None) for each of {len(domains)} domains"
+        )
+    names: tuple[str, ...] = ("source", "target")
+    if len(domains) > 2:
+        names = tuple(f"domain_{j}" for j in range(len(domains)))
+    return (
+        {d: (x, f"domains[{j}]") for j, (d, x) in enumerate(zip(names, domains, strict=True))},
+        {
+            d: (w, f"sample_weights[{j}]")
+            for j, (d, w) in enumerate(zip(names, weights, strict=True))
+        },
+    )
+
+
+def _roles(domains: Sequence[str]) -> tuple[str, ...]:
+    between = (f"transform_{j}" for j in range(1, len(domains) - 1))
+    return ("transform", *between, "target_transform")
+
+
+def _attributes(domains: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{domain}_map_" for domain in domains)

@@ -84,7 +84,8 @@ class Trainer(ABC):
     """Runs chunks of optimiser steps inside one compiled call, minibatches gathered on the host.
 
     So the number of points is no part of what a step compiles: only the minibatches' shape is.
-    (`evaluate` compiles for the number of held-out points.)
+    (`evaluate` compiles for the number of held-out points, of which `lrmf.fitting.whole` makes
+    one of few.)
 
     ``state`` is immutable and owned by the backend: keep a reference to it, and assign it again,
     to go back.
@@ -130,7 +131,7 @@ class Trainer(ABC):
 
 
 def gather(
-    data: Mapping[str, np.ndarray], indices: Mapping[str, np.ndarray], updates: int, dtype: str
+    data: Mapping[str, Any], indices: Mapping[str, np.ndarray], updates: int, dtype: str
 ) -> dict[str, np.ndarray]:
     """The minibatches of a chunk, ``(steps, updates, batch, *event_shape)`` of each data set."""
     return {
@@ -313,7 +314,7 @@ class Backend(ABC):
         loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
-        data: Mapping[str, np.ndarray],
+        data: Mapping[str, Any],
         *,
         gradient_clip: float,
         dtype: str,

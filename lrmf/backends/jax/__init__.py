@@ -106,7 +106,7 @@ class JaxBackend(Backend):
         loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
-        data: Mapping[str, np.ndarray],
+        data: Mapping[str, Any],
         *,
         gradient_clip: float,
         dtype: str,

@@ -137,7 +137,7 @@ class TFPBackend(Backend):
         loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
-        data: Mapping[str, np.ndarray],
+        data: Mapping[str, Any],
         *,
         gradient_clip: float,
         dtype: str,

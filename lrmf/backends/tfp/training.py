@@ -152,7 +152,7 @@ class TFPTrainer(Trainer):
         loss: Loss | Game,
         roles: tuple[Role, ...],
         arrays: Mapping[str, Arrays],
-        data: Mapping[str, np.ndarray],
+        data: Mapping[str, Any],
         gradient_clip: float,
         dtype: str,
     ) -> None:

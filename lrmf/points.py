@@ -1,0 +1,198 @@
+"""Data as users bring them: checked, and read by row from memory or from disk."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .specs import Shape
+
+__all__ = [
+    "Rows",
+    "check_features",
+    "check_pair",
+    "check_points",
+    "check_rows",
+    "check_weights",
+]
+
+#: How many values are read at a time (8 MB in float64).
+_VALUES = 2**20
+
+
+class Rows:
+    """Points ``(n, *event_shape)`` that are read by row, never copied whole.
+
+    Args:
+        source: an array, or anything with ``shape``, ``dtype`` and row indexing, such as a memory
+            map or a data set of an h5py or zarr file.
+        rows: which rows of it are meant, by default all.
+    """
+
+    def __init__(self, source: Any, rows: np.ndarray | None = None) -> None:
+        self._source, self._rows = source, rows
+        self.dtype = source.dtype
+        self.checksum = 0
+        n = int(source.shape[0]) if rows is None else len(rows)
+        self.shape: Shape = (n, *map(int, source.shape[1:]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        """The rows of a slice, or with these numbers, as an array."""
+        if self._rows is not None:
+            key = self._rows[key]
+        if isinstance(self._source, np.ndarray) or isinstance(key, slice):
+            return np.asarray(self._source[key])
+        # Files want increasing numbers, each of them once.
+        numbers, places = np.unique(key, return_inverse=True)
+        return np.asarray(self._source[numbers])[places.reshape(key.shape)]
+
+    def subset(self, rows: np.ndarray) -> Rows:
+        """Some of the rows, in this order."""
+        return Rows(self._source, rows if self._rows is None else self._rows[rows])
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """All of the rows, about 8 MB at a time, in multiples of what compiled calls take."""
+        rows = max(1, _VALUES // math.prod(self.shape[1:]))
+        rows -= rows % next((size for size in (2048, 256) if size <= rows), 1)
+        for start in range(0, len(self), rows):
+            yield self[start : start + rows]
+
+    def through(self, function: Callable[[np.ndarray], np.ndarray]) -> Rows:
+        """The images of all the rows by a function of points, in memory."""
+        return Rows(np.concatenate([function(chunk) for chunk in self.chunks()]))
+
+    def check_unchanged(self, argument: str) -> None:
+        """Refuse points that have changed since `check_rows` read them."""
+        checksum = 0
+        for chunk in self.chunks():
+            checksum = _checksum(chunk, checksum)
+        if checksum != self.checksum:
+            raise ValueError(
+                f"{argument} changed while it was being read, so the fit is of no one data set; "
+                "fit to a copy, or wait until nothing writes to it"
+            )
+
+
+def check_rows(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64") -> Rows:
+    """Data points ``(n, *event_shape)`` of real numbers, read once, not copied.
+
+    ``dtype`` is what the model will compute in; it must be able to hold them.
+
+    Raises:
+        TypeError: missing, or not numbers.
+        ValueError: wrong rank, too few rows, no features, NaN, infinite or too large values.
+    """
+    if x is None:
+        raise TypeError(f"{argument} is missing; data go by name, as in fit(Xs=source, Xt=target)")
+    array = x if _reads_rows(x) else np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{argument} must hold real numbers, got {type(x).__name__} with dtype {array.dtype}"
+        )
+    shape = tuple(array.shape)
+    if len(shape) < 2:
+        raise ValueError(
+            f"expected {argument} of shape (n, features), got {shape}; one feature is "
+            "a column: x.reshape(-1, 1)"
+        )
+    if shape[0] < minimum:
+        rows = "no rows" if shape[0] == 0 else f"only {shape[0]} row"
+        raise ValueError(f"{argument} has {rows}, shape {shape}; expected {minimum} or more")
+    if 0 in shape[1:]:
+        raise ValueError(f"{argument} has no features, shape {shape}")
+    points = Rows(array)
+    bad = bad_rows = 0
+    largest = 0.0
+    for chunk in points.chunks():
+        points.checksum = _checksum(chunk, points.checksum)
+        finite = np.isfinite(chunk)
+        if not finite.all():
+            bad += int(np.size(chunk) - np.count_nonzero(finite))
+            bad_rows += int(np.count_nonzero(~finite.reshape(len(chunk), -1).all(axis=1)))
+        elif chunk.dtype.kind != "b":
+            largest = max(largest, -float(chunk.min()), float(chunk.max()))
+    if bad:
+        raise ValueError(
+            f"{argument} holds {bad} NaN or infinite values in {bad_rows} rows; "
+            "remove or impute them"
+        )
+    if largest > float(np.finfo(dtype).max):
+        raise ValueError(
+            f"{argument} holds values up to {largest:.3g}, too large for {dtype}; standardise "
+            "the data"
+        )
+    return points
+
+
+def check_points(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64") -> np.ndarray:
+    """The same as an array of float64 numbers, a copy."""
+    points = check_rows(x, argument, minimum=minimum, dtype=dtype)
+    return np.array(points[:], dtype=np.float64)
+
+
+def check_pair(source: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target, each with two or more rows and with the same features."""
+    first = check_points(source, "Xs", minimum=2)
+    second = check_points(target, "Xt", minimum=2)
+    check_features(second, "Xt", first.shape[1:], "Xs")
+    return first, second
+
+
+def check_features(x: Rows | np.ndarray, argument: str, expected: Shape, like: str) -> None:
+    """Refuse points of another event shape."""
+    if x.shape[1:] != expected:
+        wanted, got = (
+            f"{shape[0]} features" if len(shape) == 1 else f"event shape {shape}"
+            for shape in (expected, x.shape[1:])
+        )
+        raise ValueError(
+            f"expected {argument} with {wanted} like {like}, "
+            f"got {got.removesuffix(' features') if len(expected) == len(x.shape) - 1 else got}"
+        )
+
+
+def check_weights(weights: Any, argument: str, count: int) -> np.ndarray | None:
+    """Weights of a sample's points ``(n,)``, scaled to the mean 1; ``None`` where all are equal.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: another number of them, NaN, infinite or negative ones, or no positive one.
+    """
+    if weights is None:
+        return None
+    array = np.asarray(weights)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype}")
+    if array.shape != (count,):
+        raise ValueError(
+            f"expected {argument} of shape ({count},), a weight for each point, got {array.shape}"
+        )
+    array = array.astype(np.float64)
+    if not (np.isfinite(array) & (array >= 0)).all():
+        raise ValueError(f"{argument} must be zero or positive numbers; NaN and infinity are none")
+    if not array.any():
+        raise ValueError(f"{argument} are all zero, so no point counts; leave some above zero")
+    # Divided by the largest first, or the sum could overflow.
+    array /= array.max()
+    return None if array.min() == 1.0 else array / array.mean()
+
+
+def _checksum(chunk: np.ndarray, before: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(chunk).view(np.uint8).data, before)
+
+
+def _reads_rows(x: Any) -> bool:
+    """Whether x may be left where it is: rows can be read by their numbers."""
+    if isinstance(x, np.ndarray):
+        return True
+    of_numpy = isinstance(getattr(x, "dtype", None), np.dtype)
+    # JAX would compile a gathering for each number of rows; frames index by label.
+    elsewhere = hasattr(x, "addressable_shards") or hasattr(x, "iloc")
+    return of_numpy and not elsewhere and hasattr(x, "shape") and hasattr(x, "__getitem__")
