@@ -23,15 +23,19 @@ def certificate(**changes):
     return Certificate(**{**ALIGNED, **changes})
 
 
-def from_terms(**terms):
+def from_terms(*, tolerance=0.1, weights=(None, None), **terms):
     zeros = dict.fromkeys(
         ("gain_source", "gain_target", "bound_source", "bound_target"), np.zeros(4)
     )
-    return Certificate.from_terms(**zeros | terms, tolerance=0.1)
+    terms = zeros | terms
+    gains, bounds = (
+        [terms[f"{kind}_{side}"] for side in ("source", "target")] for kind in ("gain", "bound")
+    )
+    return Certificate.from_terms(gains=gains, bounds=bounds, weights=weights, tolerance=tolerance)
 
 
 def test_numbers_are_sums_of_the_two_sides_means():
-    certificate = Certificate.from_terms(
+    certificate = from_terms(
         # Gains of 99% refitted and 1% shared model: log(0.99 e^g + 0.01) = 1, 3 and so on.
         gain_source=np.log((np.exp([1.0, 3.0]) - 0.01) / 0.99),
         gain_target=np.log((np.exp([10.0, 10.0, 40.0]) - 0.01) / 0.99),
@@ -45,6 +49,29 @@ def test_numbers_are_sums_of_the_two_sides_means():
     assert certificate.lrd_stderr == pytest.approx(math.sqrt(2.0 / 2 + 300.0 / 3))
     assert certificate.bound_stderr == pytest.approx(math.sqrt(0.5 / 2 + 1.0 / 3))
     assert (certificate.n_source, certificate.n_target, certificate.tolerance) == (2, 3, 0.3)
+
+
+def test_weights_are_those_of_repeated_points():
+    rng = np.random.default_rng(0)
+    gains, counts = rng.normal(size=50), rng.integers(0, 4, size=50)
+    terms = dict.fromkeys(("gain_source", "bound_source"), gains)
+    weighted = from_terms(**terms, weights=(counts.astype(float), None))
+    repeated = from_terms(gain_source=np.repeat(gains, counts))
+    assert weighted.lrd == pytest.approx(repeated.lrd)
+    # Repeated points are no new evidence: the error is that of 50 points, not of as many copies.
+    assert weighted.lrd_stderr > repeated.lrd_stderr
+    equal = from_terms(**terms, weights=(np.full(50, 7.0), None))
+    assert equal.lrd_stderr == pytest.approx(from_terms(gain_source=gains).lrd_stderr)
+
+
+def test_the_standard_error_of_a_weighted_mean_covers_its_spread():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        gains, weights = rng.normal(size=200), rng.exponential(size=200)
+        found.append(from_terms(gain_source=gains, bound_source=gains, weights=(weights, None)))
+    spread = np.std([certificate.bound for certificate in found])
+    assert np.mean([c.bound_stderr for c in found]) == pytest.approx(spread, rel=0.12)
 
 
 def test_copies_that_learned_nothing_are_at_distance_zero():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrmf import checks
-from lrmf.aligners.base import check_points
+from lrmf.points import check_points
 
 NAN, INF = float("nan"), float("inf")
 GOOD = np.random.default_rng(0).normal(size=(30, 2))

@@ -27,10 +27,11 @@ class Descent(Trainer):
         self.state = (arrays["model"]["center"], arrays["model"]["count"])
         self.data, self.events = data, events
         self.validation = None if validation is None else iter(validation)
-        self.indices = []
+        self.indices, self.extra = [], []
 
     def run(self, indices, learning_rates, extra=None):
         self.indices.append(indices)
+        self.extra.append(extra)
         center, count = self.state
         losses = []
         for step, rate in enumerate(learning_rates):
@@ -86,6 +87,7 @@ def run(
     seed=0,
     stop=None,
     backend=None,
+    weights=None,
     **config,
 ):
     defaults = {"steps": 500, "batch_size": 8, "learning_rate": 0.02, "schedule": "constant"}
@@ -97,6 +99,7 @@ def run(
         backend=backend or NumPyBackend(events, scripted),
         config=FitConfig(**defaults | config),
         seed=np.random.SeedSequence(seed),
+        weights=weights,
         validation=validation,
         checkpoint=checkpoint,
         stop=stop,
@@ -193,9 +196,9 @@ class TestResult:
 
 
 class TestMinibatches:
-    def drawn(self, **config):
+    def drawn(self, **options):
         backend = NumPyBackend()
-        run(backend=backend, **config)
+        run(backend=backend, **options)
         return np.concatenate([indices["x"] for indices in backend.made.indices])
 
     def test_rows_are_drawn_anew_in_every_step(self):
@@ -207,10 +210,53 @@ class TestMinibatches:
         assert counts.min() > 40  # 80 each on average
         assert counts.max() < 120
 
-    @pytest.mark.parametrize("batch_size", [50, 51, 1000])
-    def test_a_small_data_set_is_used_whole(self, batch_size):
-        rows = self.drawn(batch_size=batch_size)
-        np.testing.assert_array_equal(rows, np.tile(np.arange(50), (500, 1)))
+    @pytest.mark.parametrize(("batch_size", "size"), [(50, 50), (51, 51), (1000, 512)])
+    def test_a_small_data_set_is_used_whole(self, batch_size, size):
+        backend = NumPyBackend()
+        run(backend=backend, batch_size=batch_size)
+        rows = np.concatenate([indices["x"] for indices in backend.made.indices])
+        assert rows.shape == (500, size)
+        np.testing.assert_array_equal(rows[:, :50], np.tile(np.arange(50), (500, 1)))
+        for extra in backend.made.extra:
+            if size == 50:
+                assert extra == {}
+            else:  # what fills the batch up has no weight
+                expected = np.where(np.arange(size) < 50, 1 / 50, 0.0)
+                np.testing.assert_allclose(extra["x_weight"], np.tile(expected, (100, 1)))
+
+    def test_a_large_data_set_is_drawn_by_its_weights(self):
+        weights = np.where(np.arange(50) < 10, 0.0, np.arange(50))
+        rows = self.drawn(weights={"x": weights}).ravel()
+        assert rows.min() == 10
+        shares = np.bincount(rows, minlength=50) / len(rows)
+        np.testing.assert_allclose(shares, weights / weights.sum(), atol=0.01)
+
+    def test_a_small_data_set_keeps_its_weights(self):
+        backend = NumPyBackend()
+        run(backend=backend, batch_size=64, weights={"x": np.arange(50.0)})
+        (weights,) = {extra["x_weight"][0].tobytes() for extra in backend.made.extra}
+        expected = np.zeros(64)
+        expected[:50] = np.arange(50.0) / np.arange(50.0).sum()
+        np.testing.assert_allclose(np.frombuffer(weights), expected)
+
+    def test_a_batch_of_all_points_has_one_of_few_sizes(self):
+        rng = np.random.default_rng(0)
+        sizes = set()
+        for n in (1, 2, 17, 500, 512, 513, 1000, 1024):
+            x = rng.normal(size=(n, 2))
+            batch = lrmf.fitting.whole({"x": x, "y": x}, {"y": np.arange(1.0, n + 1)})
+            sizes.add(len(batch["x"]))
+            np.testing.assert_array_equal(batch["x"][:n], x)
+            if n not in (512, 1024):
+                assert np.sum(batch["x_weight"][:, None] * batch["x"], axis=0) == pytest.approx(
+                    x.mean(axis=0)
+                )
+            else:
+                assert "x_weight" not in batch
+            assert np.sum(batch["y_weight"][:, None] * batch["y"], axis=0) == pytest.approx(
+                np.average(x, axis=0, weights=np.arange(1.0, n + 1))
+            )
+        assert sizes == {512, 1024}
 
     def test_a_batch_below_the_data_set_is_drawn(self):
         assert self.drawn(batch_size=49).shape == (500, 49)

@@ -100,12 +100,9 @@ class TestHeldOut:
 
         def certificate(self, Xs, Xt):
             seen["measure"] = (Xs, Xt)
+            zeros = [np.zeros(2)] * 2
             return lrmf.Certificate.from_terms(
-                gain_source=np.zeros(2),
-                gain_target=np.zeros(2),
-                bound_source=np.zeros(2),
-                bound_target=np.zeros(2),
-                tolerance=0.1,
+                gains=zeros, bounds=zeros, weights=[None, None], tolerance=0.1
             )
 
         monkeypatch.setattr(lrmf.LRMF, "told", [], raising=False)

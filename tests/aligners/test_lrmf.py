@@ -337,16 +337,6 @@ def test_a_fit_that_stopped_early_has_a_certificate(stopped):
     assert stopped.certificate(TEST.source, TEST.target).lrd > -1.0
 
 
-def test_validation_points_are_not_learned_from(small):
-    rng = np.random.default_rng(0)
-    parts = small(validation_fraction=0.25)._split(TRAIN.source, TRAIN.target, rng)
-    for side, x in (("source", TRAIN.source), ("target", TRAIN.target)):
-        data, held_out = (part[side] for part in parts)
-        assert len(held_out) == 100
-        together = np.concatenate([data, held_out])
-        np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(x, axis=0))
-
-
 def test_validation_loss_is_that_of_points_which_were_held_out(stopped):
     # 18 of 60 points a side, and no batch ever held more than the other 42.
     rng = np.random.default_rng(np.random.SeedSequence(0).spawn(8)[2])
@@ -367,10 +357,10 @@ def test_both_backends_see_the_same_minibatches(small, monkeypatch):
             result = make_trainer(self, loss, roles, arrays, data, **options)
             run = result.run
 
-            def watched(indices, rates):
+            def watched(indices, rates, extra):
                 record = tuple(sorted(data)), {k: data[k][v].tobytes() for k, v in indices.items()}
-                seen[name].append((*record, rates.tobytes()))
-                return run(indices, rates)
+                seen[name].append((*record, rates.tobytes(), sorted(extra)))
+                return run(indices, rates, extra)
 
             result.run = watched
             return result
@@ -402,6 +392,12 @@ def test_both_backends_give_the_same_model(small):
     assert certificates[0].bound == pytest.approx(certificates[1].bound, rel=1e-6)
 
 
+def configs(model):
+    """The settings of a private fit and of a refit."""
+    recipe = model._recipe(("source", "target"))
+    return recipe.private[0].config, recipe.refitted[0].config
+
+
 def test_default_refit_learning_rate(small):
     shares = {
         lrmf.Gaussian(): 1.0,
@@ -411,16 +407,16 @@ def test_default_refit_learning_rate(small):
         "an object of a library": 0.1,
     }
     for density, share in shares.items():
-        _, refit = small(density=density, learning_rate=0.02)._density_configs()
+        _, refit = configs(small(density=density, learning_rate=0.02))
         assert refit.learning_rate == pytest.approx(0.02 * share)
-    private, refit = small(refit_learning_rate=0.3)._density_configs()
+    private, refit = configs(small(refit_learning_rate=0.3))
     assert refit.learning_rate == 0.3
     assert private.learning_rate == 0.02
 
 
 def test_private_steps_default_to_steps(small):
     for private_steps, expected in ((None, 77), (5, 5)):
-        private, _ = small(private_steps=private_steps, steps=77)._density_configs()
+        private, _ = configs(small(private_steps=private_steps, steps=77))
         assert private.steps == expected
 
 

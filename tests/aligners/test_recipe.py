@@ -1,0 +1,259 @@
+"""What carries out recipes: all or nothing, whatever fails, from any source, with any weights."""
+
+import numpy as np
+import pytest
+
+import lrmf
+from lrmf import objectives
+from lrmf.aligners import recipe, stages
+from lrmf.points import Rows
+from tests.aligners.aligner_cases import CASES
+
+PAIR = lrmf.data.blobs(n=300, seed=0)
+OTHER = lrmf.data.blobs(n=300, seed=1)
+TRAINED = [name for name, case in CASES.items() if "steps" in case.parameters()]
+
+
+def make(name, **changes):
+    case = CASES[name]
+    steps = {k: 3 for k in ("steps", "private_steps", "refit_steps") if k in case.parameters()}
+    return case.kind(**case.settings | steps | changes)
+
+
+@pytest.fixture(scope="module", params=TRAINED)
+def fitted(request):
+    """A fitted aligner, and the stages and functions that its fit went through."""
+    model, seen = make(request.param), []
+    patch = pytest.MonkeyPatch()
+    run = stages.fit
+
+    def watched(*args, name, **options):
+        seen.append(name)
+        return run(*args, name=name, **options)
+
+    with patch.context() as context:
+        context.setattr(stages, "fit", watched)
+        model.fit(Xs=PAIR.source, Xt=PAIR.target)
+    return model, seen
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, OSError, KeyboardInterrupt])
+def test_a_fit_that_fails_in_any_stage_leaves_the_aligner_as_it_was(fitted, monkeypatch, error):
+    model, seen = fitted
+    before = dict(vars(model))
+    run = stages.fit
+
+    def fails(place):
+        def fit(*args, name, **options):
+            if name == place:
+                raise error("planted")
+            return run(*args, name=name, **options)
+
+        return fit
+
+    def planted(*_, **__):
+        raise error("planted")
+
+    places = {(stages, "fit", name): fails(name) for name in seen}
+    for owner, function in (
+        (recipe, "_split"),
+        (recipe, "_images"),
+        (recipe, "mean_log_prob"),
+        (recipe, "_with_constant"),
+        (Rows, "check_unchanged"),
+        (type(lrmf.get_backend("jax")), "init"),
+        (type(lrmf.get_backend("jax")), "model"),
+    ):
+        places[owner, function, ""] = planted
+    for (owner, function, _), replacement in places.items():
+        with monkeypatch.context() as context:
+            context.setattr(owner, function, replacement)
+            # Not all aligners have images, or a constant.
+            try:
+                model.fit(Xs=OTHER.source, Xt=OTHER.target)
+            except error:
+                assert vars(model).keys() == before.keys()
+                for attribute, value in before.items():
+                    assert vars(model)[attribute] is value, (function, attribute)
+            else:
+                assert function in ("_images", "mean_log_prob")
+                model.__dict__.update(before)
+
+
+def test_ctrl_c_in_a_stage_is_a_result_that_says_so(monkeypatch):
+    model = make("lrmf").fit(Xs=PAIR.source, Xt=PAIR.target)
+    before = model.density_
+    run = stages.fit
+
+    def interrupted(*args, name, stop, **options):
+        if name == "refit source":
+            stop.set()
+        return run(*args, name=name, stop=stop, **options)
+
+    monkeypatch.setattr(stages, "fit", interrupted)
+    model.fit(Xs=OTHER.source, Xt=OTHER.target)
+    assert not model.complete_
+    assert model.outcome_ == "interrupted"
+    assert model.status_.startswith("refit source: interrupted at step 0 of 3")
+    assert model.density_ is not before
+
+
+class TestNumberOfPoints:
+    def test_a_new_number_compiles_nothing(self, backend, monkeypatch):
+        traced = []
+        for name in ("alignment_loss", "negative_log_likelihood"):
+            real = getattr(objectives, name)
+
+            def counted(*args, real=real, **options):
+                traced.append(real)
+                return real(*args, **options)
+
+            monkeypatch.setattr(objectives, name, counted)
+        # Settings that no other test has: the first fit has everything to trace.
+        model = make("lrmf", backend=backend, batch_size=111, gradient_clip=9.75)
+        if backend == "jax":  # the other evaluates held-out points operation by operation
+            model.set_params(validation_fraction=0.25)
+        # A side below the size of a batch has weights, one above has none.
+        for n in (60, 300):
+            model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[:n])
+            assert len(set(traced)) == 2
+            traced.clear()
+        for n in (*range(61, 81), *range(260, 270)):
+            model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[: n + 3])
+            model.certificate(OTHER.source[:n], OTHER.target[: n + 1])
+        assert traced == []
+
+    def test_many_fits_map_no_more_memory(self):
+        def mapped():
+            with open("/proc/self/maps", "rb") as maps:
+                return sum(1 for _ in maps)
+
+        model = make("lrmf", steps=1, private_steps=1, refit_steps=1, validation_fraction=0.1)
+        counts = []
+        for n in range(50, 250):
+            model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[: n + 3])
+            counts.append(mapped())
+        # The first fits compile; threads come and go.
+        assert counts[-1] - counts[20] < 200
+
+    def test_the_result_is_that_of_the_points(self, backend):
+        """What fills a batch up changes nothing but the last digits."""
+        model = make("lrmf", backend=backend, batch_size=64, steps=100)
+        expected = model.fit(Xs=PAIR.source[:64], Xt=PAIR.target[:64]).history_["loss"]
+        model.set_params(batch_size=100)
+        found = model.fit(Xs=PAIR.source[:64], Xt=PAIR.target[:64]).history_["loss"]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+class TestSources:
+    def test_points_on_disk_give_the_same_fit(self, tmp_path):
+        files = []
+        for name, x in (("a", PAIR.source), ("b", PAIR.target)):
+            np.save(tmp_path / f"{name}.npy", x)
+            files.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+        options = {"validation_fraction": 0.2, "checkpoint_every": 1}
+        expected = make("aub", **options).fit(Xs=PAIR.source, Xt=PAIR.target)
+        found = make("aub", **options).fit(
+            Xs=files[0], Xt=files[1], checkpoint=tmp_path / "fit.ckpt"
+        )
+        np.testing.assert_equal(found.history_, expected.history_)
+        moved = found.transform(files[0])
+        np.testing.assert_array_equal(moved, expected.transform(PAIR.source))
+        np.testing.assert_array_equal(
+            found.inverse_transform(files[0]), expected.inverse_transform(PAIR.source)
+        )
+        assert found.certificate(*files) == expected.certificate(PAIR.source, PAIR.target)
+
+    def test_points_that_change_during_the_fit_are_refused(self, monkeypatch):
+        model = make("lrmf").fit(Xs=PAIR.source, Xt=PAIR.target)
+        before, x = dict(vars(model)), PAIR.source.copy()
+        images = recipe._images
+
+        def moves(*args):
+            x[3] += 1.0
+            return images(*args)
+
+        monkeypatch.setattr(recipe, "_images", moves)
+        with pytest.raises(ValueError, match=r"^Xs changed while it was being read"):
+            model.fit(Xs=x, Xt=PAIR.target)
+        assert vars(model) == before
+
+
+class TestWeights:
+    COUNTS = np.random.default_rng(0).integers(0, 4, size=300)
+
+    @pytest.mark.parametrize(
+        "name", ["lrmf", "aub", "back-to-back", "adversarial-discriminator", "adversarial-density"]
+    )
+    def test_weights_of_whole_data_are_those_of_repeated_points(self, name):
+        settings = {"batch_size": 1024, "steps": 20}
+        rows = np.repeat(np.arange(300), self.COUNTS)
+        expected = make(name, **settings).fit(Xs=PAIR.source[rows], Xt=PAIR.target)
+        found = make(name, **settings).fit(
+            Xs=PAIR.source, Xt=PAIR.target, sample_weight_s=self.COUNTS * 0.1
+        )
+        np.testing.assert_allclose(
+            found.history_["loss"], expected.history_["loss"], rtol=1e-4, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            found.transform(OTHER.source), expected.transform(OTHER.source), atol=2e-3
+        )
+        if name in ("lrmf", "aub"):
+            pairs = [
+                found.certificate(PAIR.source, PAIR.target, sample_weight_s=self.COUNTS),
+                expected.certificate(PAIR.source[rows], PAIR.target),
+            ]
+            assert pairs[0].lrd == pytest.approx(pairs[1].lrd, abs=1e-3)
+            assert pairs[0].bound == pytest.approx(pairs[1].bound, abs=1e-3)
+
+    @pytest.mark.parametrize("name", ["lrmf", "mmd-gaussian", "emd", "sinkhorn"])
+    @pytest.mark.parametrize("fraction", [0.0, 0.2])
+    def test_a_point_of_weight_zero_is_never_seen(self, name, fraction):
+        """It lies where it would be noticed."""
+        source, weights = PAIR.source.copy(), np.ones(300)
+        source[::7], weights[::7] = 1e4, 0.0
+        model = make(name, steps=5, batch_size=32, validation_fraction=fraction)
+        if name == "sinkhorn":
+            model.set_params(cost_scale=None, regularization=1.0)
+        model.fit(Xs=source, Xt=PAIR.target, sample_weight_s=weights)
+        for loss in ("loss", "validation_loss") if fraction else ("loss",):
+            assert np.abs(model.history_[loss]).max() < 1e3
+
+    @pytest.mark.parametrize("batch_size", [32, 512])
+    def test_weights_move_the_mean(self, batch_size):
+        """Two clusters in one sample: the weights say how many points each counts for."""
+        rng = np.random.default_rng(0)
+        a = np.concatenate([rng.normal(-4, 1, size=(200, 1)), rng.normal(4, 1, size=(200, 1))])
+        weights = np.repeat([1.0, 3.0], 200)
+        model = make("lrmf", steps=1500, private_steps=1500, batch_size=batch_size)
+        model.fit(Xs=a, Xt=rng.normal(size=(300, 1)), sample_weight_s=weights)
+        mean = float(model.private_source_.arrays["mean"][0])
+        assert mean == pytest.approx(np.average(a[:, 0], weights=weights), abs=0.15)
+        own = np.average(model.private_source_.log_prob(a), weights=weights)
+        # What is left is the target's: the mean log-density of N(0, 1).
+        assert model.constant_ - own == pytest.approx(-0.5 * np.log(2 * np.pi * np.e), abs=0.15)
+
+    def test_bad_weights_are_refused(self, nothing_compiles):
+        for name in TRAINED:
+            with pytest.raises(ValueError, match=r"^expected sample_weight_t of shape \(300,\)"):
+                make(name).fit(Xs=PAIR.source, Xt=PAIR.target, sample_weight_t=np.ones(3))
+        weights = np.zeros(300)
+        weights[0] = 1.0
+        with pytest.raises(ValueError, match=r"^validation_fraction=0\.3 leaves source points"):
+            make("lrmf", validation_fraction=0.3).fit(
+                Xs=PAIR.source, Xt=PAIR.target, sample_weight_s=weights
+            )
+
+
+class TestParametersSetAfterwards:
+    def test_a_file_holds_those_of_the_fit(self, tmp_path):
+        model = make("aub").fit(Xs=PAIR.source, Xt=PAIR.target)
+        moved = model.transform(OTHER.source)
+        model.set_params(
+            transform=lrmf.RealNVP(), target_transform=lrmf.Identity(), density=lrmf.RealNVP()
+        )
+        certificate = model.certificate(OTHER.source, OTHER.target)
+        model.save(tmp_path / "model.lrmf")
+        loaded = lrmf.AUB.load(tmp_path / "model.lrmf")
+        np.testing.assert_array_equal(loaded.transform(OTHER.source), moved)
+        assert loaded.certificate(OTHER.source, OTHER.target) == certificate
