@@ -55,6 +55,19 @@ def models(backend, roles):
 
 class TestLosses:
     @both_backends
+    @every_game
+    def test_weights_count_points(self, game, roles, backend):
+        rng = np.random.default_rng(2)
+        made, batch, repeated = models(backend, roles), dict(BATCH), {}
+        for side, x in BATCH.items():
+            counts = rng.integers(0, 3, size=len(x))
+            batch[f"{side}_weight"] = counts / counts.sum()
+            repeated[side] = np.repeat(x, counts, axis=0)
+        for player in game.players:
+            found, expected = player.loss(made, batch), player.loss(made, repeated)
+            assert float(found) == pytest.approx(float(expected), rel=1e-10)
+
+    @both_backends
     def test_against_a_discriminator(self, backend):
         adversary = models(backend, (DISCRIMINATOR,))["adversary"]
         generated, real = (

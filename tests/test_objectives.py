@@ -8,6 +8,7 @@ import lrmf
 from lrmf.backends import BACKENDS
 from lrmf.objectives import (
     Alignment,
+    MeanDiscrepancy,
     alignment_loss,
     likelihood,
     likelihood_ratio,
@@ -202,3 +203,61 @@ def test_losses_for_training_take_roles_by_name(backend):
 def test_bad_batches_are_refused(maps, batches, weights, message):
     with pytest.raises(ValueError, match=message):
         alignment_loss(maps, density("jax"), batches, weights=weights)
+
+
+def weighted(counts):
+    """Weights that count points so many times, and the rows that they stand for."""
+    return counts / counts.sum(), np.repeat(np.arange(len(counts)), counts)
+
+
+@both_backends
+def test_weights_count_points(backend):
+    models = {"transform": full(backend), "density": density(backend)}
+    v, rows = weighted(np.array([0, 1, 2, 0, 3, 1, 1]))
+    w, others = weighted(np.array([1, 0, 2, 2, 1, 1, 0, 0, 1, 3, 1]))
+    batch = {"source": SOURCE, "target": TARGET, "source_weight": v, "target_weight": w}
+    expected = likelihood_ratio(models, {"source": SOURCE[rows], "target": TARGET[others]})
+    assert likelihood_ratio(models, batch) == pytest.approx(expected, rel=1e-12)
+    expected = likelihood(models, {"data": TARGET[others]})
+    found = likelihood(models, {"data": TARGET, "data_weight": w})
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@both_backends
+@pytest.mark.parametrize(
+    "loss",
+    [
+        MeanDiscrepancy(kernel="gaussian", bandwidths=(0.7, 2.0)),
+        MeanDiscrepancy(kernel="triangular_gap"),
+    ],
+)
+def test_weighted_mean_discrepancy(backend, loss):
+    """Equal weights are none, points of weight zero are not there, and in between by hand."""
+    models = {"transform": full(backend)}
+    plain = loss(models, {"source": SOURCE[:4], "target": TARGET[:5]})
+    v, w = np.zeros(7), np.zeros(11)
+    v[:4], w[:5] = 1 / 4, 1 / 5
+    batch = {"source": SOURCE, "target": TARGET}
+    found = loss(models, batch | {"source_weight": v, "target_weight": w})
+    assert found == pytest.approx(float(plain), rel=1e-10)
+    one = loss(models, {"source": SOURCE[:4], "target": TARGET, "target_weight": w})
+    assert one == pytest.approx(float(plain), rel=1e-10)
+    other = loss(models, {"source": SOURCE, "target": TARGET[:5], "source_weight": v})
+    assert other == pytest.approx(float(plain), rel=1e-10)
+    v, w = RNG.dirichlet(np.ones(7)), RNG.dirichlet(np.ones(11))
+    x = SOURCE @ MATRIX.T + SHIFT
+
+    def kernel(x, y):
+        lengths = np.linalg.norm(x[:, None] - y[None], axis=-1)
+        if loss.kernel == "triangular_gap":
+            return -0.5 * lengths
+        return np.mean([np.exp(-0.5 * (lengths / h) ** 2) for h in loss.bandwidths], axis=0)
+
+    def within(x, w):
+        pairs = np.outer(w, w)
+        np.fill_diagonal(pairs, 0.0)
+        return np.sum(pairs * kernel(x, x)) / pairs.sum()
+
+    expected = within(x, v) + within(TARGET, w) - 2 * v @ kernel(x, TARGET) @ w
+    found = loss(models, batch | {"source_weight": v, "target_weight": w})
+    assert found == pytest.approx(expected, rel=1e-10)

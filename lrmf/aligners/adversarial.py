@@ -205,10 +205,8 @@ class AdversarialFlow(TrainedAligner):
             "adversary": self.adversary_,
             "density": self.density_,
         }
-        flow = self._game().players[-1]
-        return (
-            -float(flow.loss(models, {"source": source[:], "target": target[:]})) - self.constant_
-        )
+        batch = {"source": source[:], "target": target[:]}
+        return -float(self._game().players[-1].loss(models, batch)) - self.constant_
 
     @property
     def _classifies(self) -> bool:

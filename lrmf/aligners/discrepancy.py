@@ -209,12 +209,10 @@ class MMDFlow(DiscrepancyAligner):
         count = len(data["source"])
         pool = count + len(data["target"])
         rows = np.random.default_rng(seed).permutation(pool)[:_MEDIAN_OF]
-        source, target = (
-            data["source"][rows[rows < count]],
-            data["target"][rows[rows >= count] - count],
-        )
-        pooled = np.empty((len(rows), *source.shape[1:]))
-        pooled[rows < count], pooled[rows >= count] = source, target
+        of_source = rows < count
+        pooled = np.empty((len(rows), *data["source"].shape[1:]))
+        pooled[of_source] = data["source"][rows[of_source]]
+        pooled[~of_source] = data["target"][rows[~of_source] - count]
         first, second = np.array_split(pooled, 2)
         median = distances.median_bandwidth(first, second)
         return tuple(factor * median for factor in _FACTORS)

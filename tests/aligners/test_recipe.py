@@ -145,6 +145,24 @@ class TestNumberOfPoints:
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_held_out_points_and_the_others_are_apart(monkeypatch):
+    seen = {}
+
+    def watched(loss, roles, arrays, data, *, name, validation, **options):
+        seen[name] = data, validation
+        return run(loss, roles, arrays, data, name=name, validation=validation, **options)
+
+    run = stages.fit
+    monkeypatch.setattr(stages, "fit", watched)
+    make("lrmf", validation_fraction=0.25).fit(Xs=PAIR.source, Xt=PAIR.target)
+    data, held_out = seen["flow"]
+    for side, x in (("source", PAIR.source), ("target", PAIR.target)):
+        kept, held = data[side][:], held_out[side][: round(0.25 * len(x))]
+        together = np.concatenate([kept, held])
+        np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(x, axis=0))
+        assert not np.array_equal(held, x[: len(held)])  # drawn, not cut off
+
+
 class TestSources:
     def test_points_on_disk_give_the_same_fit(self, tmp_path):
         files = []

@@ -41,13 +41,23 @@ FITTING = [
     ),
     fitting(
         "minibatches: only the first rows are drawn",
-        old="rng.integers(len(x), size=(*shape, batch_size))",
-        new="rng.integers(batch_size, size=(*shape, batch_size))",
+        old="rng.integers(n, size=(*shape, size))",
+        new="rng.integers(size, size=(*shape, size))",
     ),
     fitting(
         "minibatches: the same one in all steps of a chunk",
-        old="rng.integers(len(x), size=(*shape, batch_size))",
-        new="np.broadcast_to(rng.integers(len(x), size=batch_size), (*shape, batch_size))",
+        old="rng.integers(n, size=(*shape, size))",
+        new="np.broadcast_to(rng.integers(n, size=size), (*shape, size))",
+    ),
+    fitting(
+        "minibatches: weights ignored where points are drawn",
+        old="np.cumsum(weight) / np.sum(weight)",
+        new="np.cumsum(np.ones(n)) / n",
+    ),
+    fitting(
+        "minibatches: what fills a batch up counts",
+        old="shares[:n] = 1.0 if weights is None else weights",
+        new="shares[:] = 1.0 if weights is None else np.resize(weights, size)",
     ),
     fitting(
         "early stopping: keeps the last arrays instead of the best",
@@ -124,23 +134,23 @@ FITTING = [
 LOSS = [
     objectives(
         "loss: sign of the log-determinant",
-        old="total = total - weight * backend.mean(log_det)",
-        new="total = total + weight * backend.mean(log_det)",
+        old="total = total - weight * mean(backend, log_det, share)",
+        new="total = total + weight * mean(backend, log_det, share)",
     ),
     objectives(
         "loss: only the first map's log-determinant counts",
-        old="total = total - weight * backend.mean(log_det)",
-        new="total = total - (flow is maps[0]) * weight * backend.mean(log_det)",
+        old="total = total - weight * mean(backend, log_det, share)",
+        new="total = total - (flow is maps[0]) * weight * mean(backend, log_det, share)",
     ),
     objectives(
         "loss: weights of domains left out",
-        old="total = total - weight * backend.mean(log_prob[start:stop])",
-        new="total = total - backend.mean(log_prob[start:stop])",
+        old="total = total - weight * mean(backend, log_prob[start:stop], share)",
+        new="total = total - mean(backend, log_prob[start:stop], share)",
     ),
     objectives(
         "loss: the mean over both sides for each side's mean",
-        old="backend.mean(log_prob[start:stop])",
-        new="backend.mean(log_prob)",
+        old="weight * mean(backend, log_prob[start:stop], share)",
+        new="weight * mean(backend, log_prob, None)",
     ),
     objectives(
         "loss: the constant is dropped",
@@ -154,18 +164,28 @@ LOSS = [
     ),
     objectives(
         "loss: source and target of a minibatch swapped",
-        old='models["density"], batch["source"], batch["target"])\n\n\ndef upper',
-        new='models["density"], batch["target"], batch["source"])\n\n\ndef upper',
+        old="[batch[domain] for domain, _ in self.maps],",
+        new="[batch[domain] for domain, _ in self.maps[::-1]],",
     ),
     objectives(
-        "aub: the target's flow is left out of the loss",
-        old='maps = [models["transform"], models["target_transform"]]',
-        new='maps = [models["transform"], None]',
+        "loss: weights of points left out",
+        old="return numpy.sum(weights * values)",
+        new="return backend.mean(values)",
     ),
     objectives(
-        "back to back: the flows are learned the wrong way round",
-        old="inverted=[True])",
-        new="inverted=[False])",
+        "maps: flows are learned the wrong way round",
+        old="return flows[0] if inverted == [False] else Composed(flows, inverted=inverted)",
+        new="return flows[0] if len(flows) == 1 else Composed(flows, inverted=inverted)",
+    ),
+    objectives(
+        "mmd: weights of the target left out across the samples",
+        old="numpy.sum(w[None] * rows, axis=1)",
+        new="numpy.mean(rows, axis=1)",
+    ),
+    objectives(
+        "mmd: pairs of a point with itself under weights",
+        old="return (total - diagonal * squares) / (1.0 - squares)",
+        new="return total",
     ),
     objectives(
         "mmd: a biased mean within a sample",
@@ -203,18 +223,23 @@ LOSS = [
     ),
     games(
         "game: a hinge without margin",
-        old="backend.relu(1.0 - real)",
-        new="backend.relu(-real)",
+        old="real, generated = real - 1.0, generated + 1.0",
+        new="real, generated = real, generated + 1.0",
     ),
     games(
         "game: sign of the adversary's gain",
-        old="return gain + alignment_loss([None, None], density, [moved, b]) + constant",
-        new="return -gain + alignment_loss([None, None], density, [moved, b]) + constant",
+        old="return gain + shared + constant",
+        new="return -gain + shared + constant",
     ),
     games(
         "game: sum of logits for their mean",
-        old="return -backend.mean(logits)",
-        new="return -backend.mean(logits) * logits.shape[0]",
+        old="return -mean(backend, logits, weights)",
+        new="return -mean(backend, logits, weights) * logits.shape[0]",
+    ),
+    games(
+        "game: weights of both sides swapped",
+        old='return batch.get("source_weight"), batch.get("target_weight")',
+        new='return batch.get("target_weight"), batch.get("source_weight")',
     ),
 ]
 
