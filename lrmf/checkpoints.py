@@ -38,11 +38,19 @@ class Checkpoint:
         path: the file. What an earlier run wrote there is read.
         fingerprint: identifies settings and data; a file with another one is refused.
         every: write a running stage after this many steps.
+        writes: whether this process writes the file, which others that fit with it only read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, fingerprint: str, every: int) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        fingerprint: str,
+        every: int,
+        writes: bool = True,
+    ) -> None:
         self.path = Path(path)
-        self.every = every
+        self.every, self._writes = every, writes
         self._fingerprint = fingerprint
         self._records: dict[str, Record] = {}
         self._lock = threading.Lock()  # stages may run side by side
@@ -70,7 +78,8 @@ class Checkpoint:
         """Replace the record of a stage, and write the file."""
         with self._lock:
             self._records[name] = Record(document, dict(arrays))
-            self._write()
+            if self._writes:
+                self._write()
 
     def _write(self) -> None:
         storage.write(

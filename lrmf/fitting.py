@@ -132,6 +132,7 @@ def fit(
     name: str = "fit",
     progress: bool = True,
     stop: threading.Event | None = None,
+    devices: int | None = None,
     assistant: Assistant | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
@@ -153,6 +154,7 @@ def fit(
         checkpoint: the file to resume from and to write to.
         name: of this fit, in the checkpoint and on the progress bar.
         progress: whether to show a progress bar.
+        devices: over how many each batch is divided.
         stop: when set, by another thread, the fit ends as on ``KeyboardInterrupt``.
         assistant: computes further arrays of each batch, before each step.
 
@@ -160,13 +162,21 @@ def fit(
     ``KeyboardInterrupt``. ``status`` tells.
     """
     trainer = backend.trainer(
-        loss, roles, arrays, data, gradient_clip=config.gradient_clip, dtype=dtype
+        loss,
+        roles,
+        arrays,
+        data,
+        gradient_clip=config.gradient_clip,
+        dtype=dtype,
+        devices=devices,
     )
     if assistant is not None:
         trainer = StepwiseTrainer(trainer, data, assistant)
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
-    minibatches = _Minibatches(data, weights or {}, config.batch_size, drawn=assistant is not None)
+    minibatches = _Minibatches(
+        data, weights or {}, config.batch_size, drawn=assistant is not None, multiple=devices or 1
+    )
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
         run.restore(record)
@@ -337,11 +347,12 @@ class _Minibatches:
         batch_size: int,
         *,
         drawn: bool,
+        multiple: int,
     ) -> None:
         self._counts = {name: len(x) for name, x in data.items()}
         self._sizes, self._shares, self._cumulative = {}, {}, {}
         for name, n in self._counts.items():
-            self._sizes[name] = size = padded_size(n, batch_size)
+            self._sizes[name] = size = _multiple(padded_size(n, batch_size), multiple)
             weight = weights.get(name)
             if weight is not None and (drawn or n > batch_size):
                 self._cumulative[name] = np.cumsum(weight) / np.sum(weight)
@@ -366,6 +377,10 @@ class _Minibatches:
     def weights(self, steps: int) -> dict[str, np.ndarray]:
         """The weights in the batches of each step, ``(steps, batch)``, of data sets used whole."""
         return {name: np.tile(share, (steps, 1)) for name, share in self._shares.items()}
+
+
+def _multiple(n: int, of: int) -> int:
+    return -(-n // of) * of
 
 
 def padded_size(n: int, most: int) -> int:

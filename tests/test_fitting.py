@@ -73,7 +73,7 @@ class NumPyBackend:
     def __init__(self, events=None, validation=None):
         self.events, self.validation = events or {}, validation
 
-    def trainer(self, loss, roles, arrays, data, *, gradient_clip, dtype):
+    def trainer(self, loss, roles, arrays, data, *, gradient_clip, dtype, devices):
         self.made = Descent(arrays, data, self.events, self.validation)
         return self.made
 

@@ -106,7 +106,7 @@ def test_state_and_arrays_are_those_of_the_trainer(trainer):
 
 def test_a_fit_takes_an_assistant():
     class Backend:
-        def trainer(self, loss, roles, arrays, data, *, gradient_clip, dtype):
+        def trainer(self, loss, roles, arrays, data, *, gradient_clip, dtype, devices):
             return Walk()
 
     calls = []

@@ -63,6 +63,8 @@ class AdversarialFlow(TrainedAligner):
         snapshot_every: keep the models about every so many steps, in ``snapshots_``.
         checkpoint_every: with a checkpoint file, write it every so many steps.
         dtype: ``"float32"`` or ``"float64"``.
+        devices: over how many devices each batch is divided, or ``"all"``, of all processes after
+            ``jax.distributed.initialize``; in JAX only.
         progress: whether to show progress bars.
 
     Attributes:
@@ -132,6 +134,7 @@ class AdversarialFlow(TrainedAligner):
         snapshot_every: int | None = None,
         checkpoint_every: int = 1000,
         dtype: Literal["float32", "float64"] = "float32",
+        devices: int | Literal["all"] | None = None,
         progress: bool = True,
     ) -> None:
         self._store(locals())

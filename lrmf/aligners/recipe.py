@@ -194,6 +194,7 @@ def run(
     validation_fraction: float,
     checkpoint: Callable[[Mapping[str, Arrays]], Checkpoint | None],
     progress: bool,
+    devices: int | None,
 ) -> Result:
     """Carry out a recipe on checked points of each domain.
 
@@ -211,6 +212,7 @@ def run(
         validation_fraction: share of each domain that is held out.
         checkpoint: the file to go on from, given the initial arrays.
         progress: whether to show progress bars.
+        devices: over how many each batch is divided.
     """
     began, seeds = time.perf_counter(), recipe.seeds(seed)
     event_shape = next(iter(domains.values())).shape[1:]
@@ -261,7 +263,13 @@ def run(
             for fit in kind
         ]
 
-    stages = Stages(backend, checkpoint=checkpoint(initial), dtype=dtype, progress=progress)
+    stages = Stages(
+        backend,
+        checkpoint=checkpoint(initial),
+        dtype=dtype,
+        progress=progress,
+        devices=devices,
+    )
     with stages:
         # Fit the map, and densities beside it.
         fitted, *private = stages.run(

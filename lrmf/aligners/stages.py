@@ -58,8 +58,9 @@ class Stages:
         checkpoint: Checkpoint | None,
         dtype: str,
         progress: bool,
+        devices: int | None,
     ) -> None:
-        self._backend = backend
+        self._backend, self._devices = backend, devices
         self._stop = threading.Event()
         self._options: dict[str, Any] = {
             "backend": backend,
@@ -67,6 +68,7 @@ class Stages:
             "dtype": dtype,
             "progress": progress,
             "stop": self._stop,
+            "devices": devices,
         }
         self._replaced: Any = None
         self._results: dict[str, FitResult] = {}
@@ -92,7 +94,10 @@ class Stages:
         """Run stages that do not depend on each other."""
         if self.failure is not None:
             return [_not_run(stage) for stage in stages]
-        shareable = all(self._backend.thread_safe(r) for stage in stages for r in stage.roles)
+        # Devices wait for each other, so they must all come to the stages in one order.
+        shareable = self._devices is None and all(
+            self._backend.thread_safe(r) for stage in stages for r in stage.roles
+        )
         with ThreadPoolExecutor(max_workers=2 if shareable else 1) as pool:
             futures = [pool.submit(self._fit, stage) for stage in stages]
             try:

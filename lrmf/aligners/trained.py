@@ -46,7 +46,9 @@ class TrainedAligner(Aligner):
         "complete_", "status_", "outcome_", "n_steps_", "seconds_",
     )  # fmt: skip
     #: Parameters that don't change what a fit gives.
-    _indifferent: ClassVar[tuple[str, ...]] = ("progress", "checkpoint_every", "tolerance")
+    _indifferent: ClassVar[tuple[str, ...]] = (
+        "progress", "checkpoint_every", "tolerance", "devices",
+    )  # fmt: skip
 
     transform_spec: Any
     backend: Literal["jax", "tfp"]
@@ -61,6 +63,7 @@ class TrainedAligner(Aligner):
     snapshot_every: int | None
     checkpoint_every: int
     dtype: Literal["float32", "float64"]
+    devices: int | Literal["all"] | None
     progress: bool
 
     transform_: Flow
@@ -149,17 +152,30 @@ class TrainedAligner(Aligner):
             for domain, (w, argument) in given_weights.items()
         }
 
+        backend = get_backend(self.backend)
+        devices = backend.count_devices(self.devices)
+        if devices is not None and self.batch_size % devices:
+            raise ValueError(
+                f"batch_size must be a multiple of the {devices} devices that share a batch, got "
+                f"{self.batch_size}"
+            )
+
         def file(initial: Mapping[str, Arrays]) -> Checkpoint | None:
             if checkpoint is None:
                 return None
             fingerprint = self._fingerprint(domains, weights, initial)
-            return Checkpoint(checkpoint, fingerprint=fingerprint, every=self.checkpoint_every)
+            return Checkpoint(
+                checkpoint,
+                fingerprint=fingerprint,
+                every=self.checkpoint_every,
+                writes=backend.hosts()[0] == 0,
+            )
 
         recipe = self._recipe(tuple(domains))
         result = run(
             recipe,
             domains,
-            backend=get_backend(self.backend),
+            backend=backend,
             seed=self.seed,
             dtype=self.dtype,
             weights=weights,
@@ -167,6 +183,7 @@ class TrainedAligner(Aligner):
             validation_fraction=self.validation_fraction,
             checkpoint=file,
             progress=self.progress,
+            devices=devices,
         )
         self.__dict__.update(
             result.attributes(),

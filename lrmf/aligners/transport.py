@@ -95,6 +95,8 @@ class EMDFlow(TransportAligner):
         snapshot_every: keep the flow about every so many steps, in ``snapshots_``.
         checkpoint_every: with a checkpoint file, write it every so many steps.
         dtype: ``"float32"`` or ``"float64"``.
+        devices: over how many devices each batch is divided, or ``"all"``, of all processes after
+            ``jax.distributed.initialize``; in JAX only.
         progress: whether to show a progress bar.
 
     Attributes:
@@ -131,6 +133,7 @@ class EMDFlow(TransportAligner):
         snapshot_every: int | None = None,
         checkpoint_every: int = 1000,
         dtype: Literal["float32", "float64"] = "float32",
+        devices: int | Literal["all"] | None = None,
         progress: bool = True,
     ) -> None:
         self._store(locals())
@@ -192,6 +195,8 @@ class SinkhornFlow(TransportAligner):
         snapshot_every: keep the flow about every so many steps, in ``snapshots_``.
         checkpoint_every: with a checkpoint file, write it every so many steps.
         dtype: ``"float32"`` or ``"float64"``.
+        devices: over how many devices each batch is divided, or ``"all"``, of all processes after
+            ``jax.distributed.initialize``; in JAX only.
         progress: whether to show a progress bar.
 
     Attributes:
@@ -242,6 +247,7 @@ class SinkhornFlow(TransportAligner):
         snapshot_every: int | None = None,
         checkpoint_every: int = 1000,
         dtype: Literal["float32", "float64"] = "float32",
+        devices: int | Literal["all"] | None = None,
         progress: bool = True,
     ) -> None:
         self._store(locals())

@@ -67,6 +67,8 @@ class AUB(SharedDensityAligner):
         checkpoint_every: with a checkpoint file, write it every so many steps.
         tolerance: the largest distance in nats that the certificate calls aligned.
         dtype: ``"float32"`` or ``"float64"``.
+        devices: over how many devices each batch is divided, or ``"all"``, of all processes after
+            ``jax.distributed.initialize``; in JAX only.
         progress: whether to show progress bars.
 
     Attributes:
@@ -123,6 +125,7 @@ class AUB(SharedDensityAligner):
         checkpoint_every: int = 1000,
         tolerance: float = 0.1,
         dtype: Literal["float32", "float64"] = "float32",
+        devices: int | Literal["all"] | None = None,
         progress: bool = True,
     ) -> None:
         self._store(locals())

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -318,11 +318,24 @@ class Backend(ABC):
         *,
         gradient_clip: float,
         dtype: str,
+        devices: int | None = None,
     ) -> Trainer:
         """A trainer of the models in ``roles`` by Adam after clipping the gradient's norm.
 
-        In a game each player clips its own gradient and keeps its own moments.
+        In a game each player clips its own gradient and keeps its own moments. Batches are divided
+        over so many devices, on all hosts together.
         """
+
+    @abstractmethod
+    def count_devices(self, devices: int | Literal["all"] | None) -> int | None:
+        """How many devices a parameter ``devices`` stands for; ``None`` for one without a mesh.
+
+        Raises ``ValueError`` where there are not so many, or the backend can't use them.
+        """
+
+    def hosts(self) -> tuple[int, int]:
+        """The number of this process, and of all that fit together."""
+        return 0, 1
 
     @abstractmethod
     def loss_and_gradients(

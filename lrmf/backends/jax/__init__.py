@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...checks import check_positive_int
 from ...specs import Arrays, Shape
 from ..base import Backend, Game, Loss, Role
 from .bijections import bijection
@@ -110,8 +111,31 @@ class JaxBackend(Backend):
         *,
         gradient_clip: float,
         dtype: str,
+        devices: int | None = None,
     ) -> JaxTrainer:
-        return JaxTrainer(self, loss, roles, arrays, data, gradient_clip, dtype)
+        return JaxTrainer(self, loss, roles, arrays, data, gradient_clip, dtype, devices)
+
+    def count_devices(self, devices: int | Literal["all"] | None) -> int | None:
+        if devices is None:
+            return None
+        count = jax.device_count()
+        if devices == "all":
+            return count
+        check_positive_int("devices", devices)
+        if devices > count:
+            raise ValueError(
+                f"devices={devices}, but JAX has {count} ({jax.default_backend()}); lower it, or "
+                "start the other hosts' processes and call jax.distributed.initialize() in each"
+            )
+        if jax.process_count() > 1 and devices != count:
+            raise ValueError(
+                f"devices={devices}: each of {jax.process_count()} processes takes part with all "
+                f"its devices, {count} together; set devices='all'"
+            )
+        return int(devices)
+
+    def hosts(self) -> tuple[int, int]:
+        return jax.process_index(), jax.process_count()
 
     def loss_and_gradients(
         self,

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import NamedSharding, PartitionSpec
 
 from ...specs import Arrays
 from ..base import Game, Loss, Player, Role, Trainer, as_game, gather
@@ -41,13 +42,14 @@ def _optimiser(player: Player, gradient_clip: float) -> optax.GradientTransforma
 
 
 # Module-level and keyed by specs, so that fits of the same models share one compilation.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))
 def _chunk(
     backend: JaxBackend,
     game: Game,
     roles: tuple[Role, ...],
     dtype: str,
     gradient_clip: float,
+    whole: NamedSharding | None,
     state: Any,
     batches: Any,
     learning_rates: Any,
@@ -79,6 +81,8 @@ def _chunk(
                 value = losses[-1]
             values.append(value)
             start = stop
+        if whole is not None:  # batches are divided over devices; every device has the arrays
+            state = jax.lax.with_sharding_constraint(state, whole)
         return state, jnp.stack(values)
 
     return jax.lax.scan(step, state, (batches, learning_rates, extra))
@@ -96,6 +100,7 @@ class JaxTrainer(Trainer):
         data: Mapping[str, Any],
         gradient_clip: float,
         dtype: str,
+        devices: int | None,
     ) -> None:
         game, exact = as_game(loss, roles), tuple(role.exact() for role in roles)
         self._static = (backend, game, roles, dtype)
@@ -104,6 +109,7 @@ class JaxTrainer(Trainer):
         self._gradient_clip = float(gradient_clip)
         self._scope = functools.partial(backend.scope, dtype)
         self._dtype = dtype
+        self._mesh = None if devices is None else jax.make_mesh((devices,), ("batch",))
         with self._scope():
             native = jax.tree.map(
                 lambda x: jnp.asarray(x, dtype), {k: dict(v) for k, v in arrays.items()}
@@ -112,7 +118,7 @@ class JaxTrainer(Trainer):
                 _optimiser(player, self._gradient_clip).init({r: native[r] for r in player.roles})
                 for player in game.players
             )
-            self.state = (native, moments)
+            self.state = self._placed((native, moments))
         self._data = dict(data)
 
     def run(
@@ -122,22 +128,72 @@ class JaxTrainer(Trainer):
         extra: Mapping[str, np.ndarray] | None = None,
     ) -> np.ndarray:
         with self._scope():
-            batches = gather(self._data, indices, self._updates, self._dtype)
-            rates = jnp.asarray(learning_rates, self._dtype)
-            further = {name: jnp.asarray(x, self._dtype) for name, x in (extra or {}).items()}
+            further = {name: np.asarray(x, self._dtype) for name, x in (extra or {}).items()}
+            rates = np.asarray(learning_rates, self._dtype)
+            own = {name: rows[..., self._part(rows.shape[-1])] for name, rows in indices.items()}
+            batches = gather(self._data, own, self._updates, self._dtype)
+            if self._mesh is not None:
+                batches, further = self._divided(batches, 2), self._divided(further, 1, own=False)
             self.state, losses = _chunk(
-                *self._static, self._gradient_clip, self.state, batches, rates, further
+                *self._static,
+                self._gradient_clip,
+                self._sharding(),
+                self.state,
+                batches,
+                self._placed(rates),
+                further,
             )
-            return np.asarray(losses[:, 0] if self._plain else losses)
+            losses = np.asarray(losses)
+            return losses[:, 0] if self._plain else losses
+
+    def _part(self, batch: int) -> slice:
+        """Which rows of a batch this process reads."""
+        if self._mesh is None:
+            return slice(None)
+        count = batch // jax.process_count()
+        return slice(jax.process_index() * count, (jax.process_index() + 1) * count)
+
+    def _sharding(self, *axes: str | None) -> NamedSharding | None:
+        """Arrays whose axes are divided like this over the devices of all processes."""
+        return None if self._mesh is None else NamedSharding(self._mesh, PartitionSpec(*axes))
+
+    def _divided(self, arrays: Any, axis: int, *, own: bool = True) -> Any:
+        """Arrays whose batches lie on this axis, divided over the devices of all processes.
+
+        ``own`` arrays hold the rows that this process has read, others all rows.
+        """
+        sharding = self._sharding(*(None,) * axis, "batch")
+
+        def place(x: np.ndarray) -> Any:
+            if x.ndim <= axis:
+                return self._placed(x)
+            part = x if own else x[(slice(None),) * axis + (self._part(x.shape[axis]),)]
+            return jax.make_array_from_process_local_data(sharding, part)
+
+        return jax.tree.map(place, arrays)
+
+    def _placed(self, arrays: Any) -> Any:
+        """Arrays that every device has a copy of."""
+        if (whole := self._sharding()) is None:
+            return jax.tree.map(jnp.asarray, arrays)
+        return jax.tree.map(
+            lambda x: jax.make_array_from_process_local_data(whole, np.asarray(x)), arrays
+        )
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         with self._scope():
             batch = {name: jnp.asarray(x, self._dtype) for name, x in data.items()}
-            return float(_compiled_loss(*self._exact, self.state[0], batch))
+            return float(_compiled_loss(*self._exact, self._local(), batch))
 
     def models(self) -> dict[str, Any]:
         backend, _, roles, dtype = self._static
-        return backend.models(roles, self.state[0], dtype)
+        return backend.models(roles, self._local(), dtype)
+
+    def _local(self) -> Any:
+        """The current arrays on one device of this process."""
+        if self._mesh is None:
+            return self.state[0]
+        return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), self.state[0])
 
     def arrays(self) -> dict[str, Arrays]:
         return jax.tree.map(np.array, self.state[0])
@@ -150,4 +206,4 @@ class JaxTrainer(Trainer):
         structure = jax.tree.structure(self.state)
         with self._scope():
             leaves = [jnp.asarray(arrays[name]) for name in sorted(arrays)]
-            self.state = jax.tree.unflatten(structure, leaves)
+            self.state = self._placed(jax.tree.unflatten(structure, leaves))

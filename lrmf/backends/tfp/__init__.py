@@ -9,7 +9,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -141,8 +141,17 @@ class TFPBackend(Backend):
         *,
         gradient_clip: float,
         dtype: str,
+        devices: int | None = None,
     ) -> TFPTrainer:
         return TFPTrainer(self, loss, roles, arrays, data, gradient_clip, dtype)
+
+    def count_devices(self, devices: int | Literal["all"] | None) -> int | None:
+        if devices is None:
+            return None
+        raise ValueError(
+            f"devices={devices!r}: the TFP backend fits on one device, whose compiled loop holds "
+            "all arrays; set devices=None, or backend='jax', which divides batches over several"
+        )
 
     def loss_and_gradients(
         self,
