@@ -120,7 +120,7 @@ def read(
     )
     aligner._event_shape = tuple(document["event_shape"])
     for name, value in document["facts"].items():
-        setattr(aligner, name, value)
+        setattr(aligner, name, tuple(value) if isinstance(value, list) else value)
     return aligner, arrays
 
 

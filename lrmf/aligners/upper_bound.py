@@ -101,7 +101,7 @@ class AUB(SharedDensityAligner):
 
     source_map_: Flow
     target_map_: Flow
-    domains_: list[str]
+    domains_: tuple[str, ...]
 
     def __init__(
         self,
@@ -242,7 +242,7 @@ class AUB(SharedDensityAligner):
             },
             maps=maps,
             objective=Objective(
-                Alignment(maps=tuple(maps.items())), facts={"domains_": list(domains)}
+                Alignment(maps=tuple(maps.items())), facts={"domains_": tuple(domains)}
             ),
             config=self._config(),
             private=self._density_fits("private", domains),

@@ -225,7 +225,7 @@ def sabotage(monkeypatch, backend, stage, *, chunk, action):
         ):
             return False
         # A validation split may have taken rows away and changed their order.
-        is_target = np.isin(data["data"][0, 0], PAIR.target[:, 0])
+        is_target = np.isin(data["data"][:1][0, 0], PAIR.target[:, 0])
         return is_target == (side == "target")
 
     def trainer(self, loss, roles, arrays, data, **options):
@@ -233,10 +233,10 @@ def sabotage(monkeypatch, backend, stage, *, chunk, action):
         if is_wanted(arrays, data):
             run, calls = result.run, itertools.count()
 
-            def sabotaged(indices, rates):
+            def sabotaged(*batches):
                 if next(calls) == chunk:
-                    return action(result, lambda: run(indices, rates))
-                return run(indices, rates)
+                    return action(result, lambda: run(*batches))
+                return run(*batches)
 
             result.run = sabotaged
         return result

@@ -58,7 +58,8 @@ class JaxBackend(Backend):
         return not isinstance(x, jax.core.Tracer)
 
     def asarray(self, x: Any, dtype: str) -> Any:
-        return jnp.asarray(x, dtype)
+        # A copy: `asarray` may share memory with NumPy, whose arrays change.
+        return jnp.array(x, dtype)
 
     def namespace(self, *arrays: Any) -> Any:
         return np if all(isinstance(x, np.ndarray) for x in arrays) else jnp
