@@ -146,7 +146,8 @@ class TestPeers:
     def test_first_loss_is_that_of_the_definition(self, name: str) -> None:
         assert losses(name, SMALL)[0] == pytest.approx(numpy_loss(SMALL), rel=1e-4)
 
-    @pytest.mark.parametrize("name", list(peers.PEERS))
+    # Those on TensorFlow share the code that takes the data, and compile for ten seconds.
+    @pytest.mark.parametrize("name", [name for name in peers.PEERS if "tfp" not in name])
     def test_more_features(self, name: str) -> None:
         assert losses(name, WIDE)[0] == pytest.approx(numpy_loss(WIDE), rel=1e-4)
 
@@ -415,16 +416,6 @@ class TestContinuous:
                 ValueError, match=r"losses of tfp and jax differ .* not do the same"
             ):
                 continuous.check_losses({"jax": [3.0, 2.0], "tfp": wrong})
-
-    @pytest.mark.slow
-    def test_jax_is_timed(self) -> None:
-        pytest.importorskip("diffrax")
-        (entry,) = continuous.measure(["jax"], repeats=1, seconds=0.01).values()
-        assert entry["parameters"] == 2 * 1352
-        assert entry["steps_per_second"]["median"] > 0
-        assert entry["compile_seconds"]["median"] > 0
-        assert entry["ratio_to"] == {}
-        assert len(entry["first_losses"]) == 10
 
 
 class TestCommand:

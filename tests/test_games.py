@@ -214,8 +214,9 @@ def adam(player, rate, start, moments, gradients, clip=10.0):
 
 
 class TestTraining:
-    @pytest.mark.parametrize("name", ["density", "hinge"])
-    @both_backends
+    @pytest.mark.parametrize(
+        ("name", "backend"), [("density", "jax"), ("density", "tfp"), ("hinge", "jax")]
+    )
     def test_players_move_in_turn_each_on_minibatches_of_its_own(self, backend, name):
         game, roles = GAMES[name]
         first, *rest = game.players
@@ -249,8 +250,8 @@ class TestTraining:
 
     @pytest.mark.parametrize(
         ("name", "dtype", "tolerance"),
-        # The losses differ in a line; single precision compiles everything again.
-        [("density", "float64", 1e-8), ("hinge", "float64", 1e-8), ("hinge", "float32", 2e-3)],
+        # The losses differ in a line; each game and precision compiles everything again.
+        [("density", "float64", 1e-8), ("hinge", "float32", 2e-3)],
     )
     def test_fifty_steps_agree(self, name, dtype, tolerance):
         game, roles = GAMES[name]
@@ -283,8 +284,8 @@ class TestTraining:
                     jax.arrays[role][name], value, rtol=tolerance, atol=tolerance
                 )
 
-    @both_backends
-    def test_a_loss_is_the_game_of_one_player(self, backend):
+    # What makes a game of a loss is code that both backends share.
+    def test_a_loss_is_the_game_of_one_player(self):
         _, roles = GAMES["density"]
         loss = density_game(**PART).players[-1].loss
         moved = tuple(role.name for role in roles)
@@ -295,7 +296,7 @@ class TestTraining:
                 roles,
                 arrays(roles, perturbed=False),
                 BATCH,
-                backend=lrmf.get_backend(backend),
+                backend=lrmf.get_backend("jax"),
                 config=FitConfig(steps=20, batch_size=16, chunk=10),
                 seed=np.random.SeedSequence(4),
                 progress=False,
