@@ -208,7 +208,12 @@ class Density(Model):
                 "give one to backend.density(..., event_shape=...)"
             )
         sample = self.backend.sample(
-            self.spec, self.native_arrays, int(n), seed, self.event_shape, self.dtype
+            self.spec,
+            self.native_arrays,
+            int(n),
+            seed,
+            self.event_shape,  # type: ignore[arg-type]
+            self.dtype,
         )
         self._check(np.zeros(()), "noise", sample)
         return sample

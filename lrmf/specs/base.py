@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Spec(ABC):
         """
         return
 
-    def exact(self) -> Spec:
+    def exact(self) -> Self:
         """The spec to compute with outside of training, where nothing is estimated."""
         return self
 

@@ -6,7 +6,7 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class Chain(Composition):
     def parts(self) -> tuple[FlowSpec, ...]:
         return self.flows
 
-    def exact(self) -> Chain:
+    def exact(self) -> Self:
         return dataclasses.replace(self, flows=tuple(flow.exact() for flow in self.flows))
 
     @property
@@ -128,8 +128,8 @@ class Inverse(FlowSpec):
     def event_shape(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
         return self.flow.event_shape(arrays)
 
-    def exact(self) -> Inverse:
-        return Inverse(flow=self.flow.exact())
+    def exact(self) -> Self:
+        return dataclasses.replace(self, flow=self.flow.exact())
 
     @property
     def advice(self) -> str:

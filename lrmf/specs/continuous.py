@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class FFJORD(FlowSpec):
             for layer in range(len(self.hidden) + 1)
         ]
 
-    def exact(self) -> FFJORD:
+    def exact(self) -> Self:
         return dataclasses.replace(self, trace="exact")
 
     @property

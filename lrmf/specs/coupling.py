@@ -206,9 +206,7 @@ class NICE(VectorBlocks):
     def parts(self) -> tuple[FlowSpec, ...]:
         network = Dense(hidden=self.hidden)
         couplings = [
-            Coupling(
-                mask="checkerboard", swap=k % 2 == 1, conditioner=network, transformer=Shift()
-            )
+            Coupling(mask="checkerboard", swap=k % 2 == 1, conditioner=network, transformer=Shift())
             for k in range(self.blocks)
         ]
         return (*couplings, Affine(kind="diagonal"))

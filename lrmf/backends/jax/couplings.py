@@ -36,11 +36,10 @@ class _Coupling(Bijection):
         if self.spec.mask == "checkerboard":
             return self._checkerboard(x, inverse=inverse)
         axis = 0 if x.ndim == 2 else -1
-        x = x.T if x.ndim == 2 else x
-        condition, _ = self.spec.halves(x.shape[axis])
-        cut = condition.start or condition.stop
-        first, rest = jnp.split(x, [cut], axis=axis)
-        kept, moved = (rest, first) if self.spec.swap else (first, rest)
+        x = x.T if axis == 0 else x
+        kept, moved = (
+            x[half] if axis == 0 else x[..., half] for half in self.spec.halves(x.shape[axis])
+        )
         moved, log_slopes = apply(
             self.spec.transformer, self._parameters(kept), moved, inverse=inverse
         )

@@ -59,12 +59,11 @@ class _Coupling(tfb.Bijector):
 
     def _halves(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
         axis = 0 if len(x.shape) == 2 else -1
-        swap, (condition, _) = self._spec.swap, self._spec.halves(x.shape[axis])
-        cut = condition.start or condition.stop
-        first, rest = tf.split(x, [cut, x.shape[axis] - cut], axis=axis)
-        kept, moved = (rest, first) if swap else (first, rest)
+        kept, moved = (
+            x[half] if axis == 0 else x[..., half] for half in self._spec.halves(x.shape[axis])
+        )
         moved, log_slopes = self._move(kept, moved, inverse=inverse)
-        return tf.concat((moved, kept) if swap else (kept, moved), axis=axis), log_slopes
+        return tf.concat((moved, kept) if self._spec.swap else (kept, moved), axis=axis), log_slopes
 
     def _checkerboard(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
         if len(x.shape) == 2:
@@ -83,15 +82,14 @@ class _Coupling(tfb.Bijector):
         return scalar.forward(moved), log_slopes + tf.zeros_like(moved)
 
     def _network(self, x: Any) -> Any:
-        """Parameters last, after what is transformed."""
+        """Parameters first, then features and points, or points and pixels and channels."""
         network, count = self._spec.conditioner, self._spec.transformer.parameters
         if isinstance(network, Dense):
             columns = _dense(network, self._arrays, x)
-            columns = tf.reshape(columns, [count, -1, tf.shape(x)[1]])
-            return tf.transpose(columns, [1, 2, 0])
+            return tf.reshape(columns, [count, -1, tf.shape(x)[1]])
         images = _convolutional(len(network.hidden), self._arrays, x)
         images = tf.reshape(images, [*tf.unstack(tf.shape(images))[:3], count, -1])
-        return tf.transpose(images, [0, 1, 2, 4, 3])
+        return tf.transpose(images, [3, 0, 1, 2, 4])
 
 
 def _autoregressive(spec: Autoregressive, arrays: Mapping[str, Any]) -> tfb.Bijector:
@@ -102,7 +100,7 @@ def _autoregressive(spec: Autoregressive, arrays: Mapping[str, Any]) -> tfb.Bije
         if y.ref() not in known:
             columns = _dense(spec.conditioner, arrays, tf.transpose(y), spec.masks(y.shape[1]))
             columns = tf.reshape(columns, [-1, y.shape[1], tf.shape(y)[0]])
-            known[y.ref()] = scalar_bijector(spec.transformer, tf.transpose(columns, [2, 1, 0]))
+            known[y.ref()] = scalar_bijector(spec.transformer, tf.transpose(columns, [0, 2, 1]))
         return known[y.ref()]
 
     return tfb.MaskedAutoregressiveFlow(bijector_fn=given)
