@@ -26,7 +26,7 @@ TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 def in_dtypes(names):
     """Names and types; the solvers' tolerance is out of reach in single precision.
 
-    Of compositions, only splines are tried in it.
+    `COMPOSED` flows are tried in one.
     """
     return pytest.mark.parametrize(
         ("name", "dtype"),
@@ -34,7 +34,7 @@ def in_dtypes(names):
             (name, dtype)
             for name in names
             for dtype in TOLERANCES
-            if dtype == "float64" or name == "spline-3" or name not in (*CONTINUOUS, *COMPOSED)
+            if dtype == "float64" or name not in (*CONTINUOUS, *COMPOSED)
         ],
     )
 
