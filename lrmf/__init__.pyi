@@ -75,7 +75,22 @@ from .specs import (
     FFJORD as FFJORD,
 )
 from .specs import (
+    IAF as IAF,
+)
+from .specs import (
+    MAF as MAF,
+)
+from .specs import (
+    NICE as NICE,
+)
+from .specs import (
     Affine as Affine,
+)
+from .specs import (
+    Chain as Chain,
+)
+from .specs import (
+    Coupling as Coupling,
 )
 from .specs import (
     Discriminator as Discriminator,
@@ -90,7 +105,16 @@ from .specs import (
     Identity as Identity,
 )
 from .specs import (
+    Inverse as Inverse,
+)
+from .specs import (
+    Planar as Planar,
+)
+from .specs import (
     RealNVP as RealNVP,
+)
+from .specs import (
+    SplineFlow as SplineFlow,
 )
 
 __version__: str

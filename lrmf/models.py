@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .specs import FFJORD, Arrays, Shape, Spec
+from .specs import FFJORD, Arrays, PartialShape, Spec
+from .specs.base import common_shape, fits
 
 if TYPE_CHECKING:
     from .backends.base import Backend
@@ -32,7 +33,7 @@ class Model:
         backend: Backend,
         *,
         dtype: str = "float32",
-        event_shape: Shape | None = None,
+        event_shape: PartialShape | None = None,
     ) -> None:
         self.spec = spec
         self.backend = backend
@@ -53,8 +54,9 @@ class Model:
                 raise TypeError(f"{argument} must hold real numbers, got dtype {x.dtype}")
         shape = tuple(x.shape)
         expected = self.event_shape
-        if len(shape) < 2 or (expected is not None and shape[1:] != expected):
-            wanted = "(n, d)" if expected is None else f"(n, {', '.join(map(str, expected))})"
+        if len(shape) < 2 or not fits(shape[1:], expected):
+            sizes = ["d"] if expected is None else ["any" if k is None else k for k in expected]
+            wanted = f"(n, {', '.join(map(str, sizes))})"
             raise ValueError(f"expected {argument} of shape {wanted}, got {shape}")
         if native:
             found = x.dtype.name
@@ -141,9 +143,12 @@ class Composed(Flow):
                 "expected one flow or more, and for each whether it is inverted: "
                 f"{len(flows)} flows, {len(inverted)} of inverted"
             )
-        shapes = {flow.event_shape for flow in flows} - {None}
         kinds = {(flow.backend.name, flow.dtype) for flow in flows}
-        if len(shapes) > 1 or len(kinds) > 1:
+        try:
+            event_shape = common_shape(flow.event_shape for flow in flows)
+        except ValueError:
+            kinds = set()
+        if len(kinds) != 1:
             raise ValueError(
                 "flows can only be composed if they have one backend, dtype and event shape, got "
                 + "; ".join(f"{f.backend.name}, {f.dtype}, {f.event_shape}" for f in flows)
@@ -158,7 +163,7 @@ class Composed(Flow):
             },
             flows[0].backend,
             dtype=flows[0].dtype,
-            event_shape=next(iter(shapes), None),
+            event_shape=event_shape,
         )
 
     def forward(self, x: Any) -> tuple[Any, Any]:
@@ -197,13 +202,18 @@ class Density(Model):
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"n must be a positive integer, got {n!r}")
-        if self.event_shape is None:
+        if self.event_shape is None or None in self.event_shape:
             raise ValueError(
-                f"{self.spec} fits any event shape, so how much to sample is unknown; fit it to "
-                "data, or take a density with arrays, such as Gaussian"
+                f"{self.spec} fits more than one event shape, so how much to sample is unknown; "
+                "give one to backend.density(..., event_shape=...)"
             )
         sample = self.backend.sample(
-            self.spec, self.native_arrays, int(n), seed, self.event_shape, self.dtype
+            self.spec,
+            self.native_arrays,
+            int(n),
+            seed,
+            self.event_shape,  # type: ignore[arg-type]
+            self.dtype,
         )
         self._check(np.zeros(()), "noise", sample)
         return sample

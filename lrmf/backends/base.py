@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ..models import DTYPES, Classifier, Density, Flow, Model
-from ..specs import Arrays, DensitySpec, Discriminator, FlowSpec, Shape, Spec
+from ..specs import Arrays, DensitySpec, Discriminator, PartialShape, Shape, Spec
+from ..specs.base import fits
 
 __all__ = ["Backend", "Game", "Loss", "Player", "Role", "Trainer", "as_game", "gather"]
 
@@ -27,7 +28,7 @@ class Role:
     name: str
     kind: type[Model]
     spec: Any
-    event_shape: Shape | None
+    event_shape: PartialShape | None
 
     def exact(self) -> Role:
         """The role outside of training, where nothing is estimated."""
@@ -146,16 +147,34 @@ class Backend(ABC):
     name: str
 
     def flow(
-        self, spec: Any, arrays: Mapping[str, np.ndarray] | None = None, dtype: str = "float32"
+        self,
+        spec: Any,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        dtype: str = "float32",
+        *,
+        event_shape: Shape | None = None,
     ) -> Flow:
-        """A flow from a spec and its arrays, or from a flow of the backend's own library."""
-        return self._model(Flow, spec, arrays, dtype)
+        """A flow from a spec and its arrays, or from a flow of the backend's own library.
+
+        Its event shape needs to be given only to narrow down what the arrays tell: those of a
+        convolution fit images of any height and width.
+        """
+        return self._model(Flow, spec, arrays, dtype, event_shape)
 
     def density(
-        self, spec: Any, arrays: Mapping[str, np.ndarray] | None = None, dtype: str = "float32"
+        self,
+        spec: Any,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        dtype: str = "float32",
+        *,
+        event_shape: Shape | None = None,
     ) -> Density:
-        """A density. A flow spec (or a library's flow) f gives that of f(z), z ~ N(0, I)."""
-        return self._model(Density, spec, arrays, dtype)
+        """A density. A flow spec (or a library's flow) f gives that of f(z), z ~ N(0, I).
+
+        As in `flow`, an event shape needs to be given only where arrays fit several: without one,
+        such a density can't be sampled.
+        """
+        return self._model(Density, spec, arrays, dtype, event_shape)
 
     def classifier(
         self,
@@ -166,7 +185,9 @@ class Backend(ABC):
         """A classifier of points from a spec and its arrays."""
         return self._model(Classifier, spec, arrays, dtype)
 
-    def _model(self, kind: Any, spec: Any, arrays: Any, dtype: str) -> Any:
+    def _model(
+        self, kind: Any, spec: Any, arrays: Any, dtype: str, given: Shape | None = None
+    ) -> Any:
         check_dtype(dtype)
         check_kind(kind, spec)
         if isinstance(spec, Spec):
@@ -183,6 +204,11 @@ class Backend(ABC):
                 arrays = own_arrays
             elif (shapes := _shapes(arrays)) != (expected := _shapes(own_arrays)):
                 raise ValueError(f"expected arrays {expected} for this {name}, got {shapes}")
+        if given is not None:
+            if not fits(tuple(given), event_shape):
+                raise ValueError(f"the arrays are for event shape {event_shape}, got {given}")
+            if isinstance(spec, Spec):
+                spec.shapes(event_shape := tuple(given))
         return self.model(Role("model", kind, spec, event_shape), arrays, dtype)
 
     def init(
@@ -379,5 +405,7 @@ def check_kind(kind: Any, spec: Any) -> None:
         wanted = "flow" if kind is Flow else "density"
         raise TypeError(f"{spec} gives logits, it is no {wanted}; as one choose RealNVP()")
     if kind is Flow and isinstance(spec, DensitySpec):
-        flows = ", ".join(sorted(f"{cls.__name__}()" for cls in FlowSpec.__subclasses__()))
-        raise TypeError(f"{spec} is a density, not a flow; as transform choose one of {flows}")
+        raise TypeError(
+            f"{spec} is a density, not a flow; as transform choose one of Affine(), RealNVP(), "
+            "SplineFlow() and the other flows of lrmf"
+        )

@@ -2,30 +2,59 @@
 
 A spec knows names and shapes, and draws initial arrays with NumPy. Backends compute with them, so
 the same seed gives the same model in every backend. Arrays are float64 here; a model casts them.
+
+Flows compose. A `Coupling` is a mask, a conditioner (`Dense`, `Convolutional`) and a transformer
+(`Shift`, `ShiftScale`, `Spline`); a `Chain` applies flows one after the other, and `Inverse`
+turns one round. `RealNVP`, `NICE`, `SplineFlow`, `MAF`, `IAF` and `Planar` are such compositions
+with a name.
 """
 
 from .affine import Affine, Identity
-from .base import Arrays, DensitySpec, FlowSpec, Shape, Spec
+from .autoregressive import IAF, MAF, Autoregressive
+from .base import Arrays, DensitySpec, FlowSpec, PartialShape, Shape, Spec
+from .composition import Chain, Composition, Inverse
+from .conditioners import Conditioner, Convolutional, Dense
 from .continuous import FFJORD, SolverError
-from .coupling import RealNVP
+from .coupling import NICE, Coupling, RealNVP, SplineFlow
 from .densities import Gaussian, Histogram
 from .description import spec_from_json, spec_to_json
 from .discriminator import Discriminator
+from .planar import Planar, PlanarBlock
+from .transformers import Shift, ShiftScale, Spline, Transformer
 
 __all__ = [
     "Affine",
     "Arrays",
+    "Autoregressive",
+    "Chain",
+    "Composition",
+    "Conditioner",
+    "Convolutional",
+    "Coupling",
+    "Dense",
     "DensitySpec",
     "Discriminator",
     "FFJORD",
     "FlowSpec",
     "Gaussian",
     "Histogram",
+    "IAF",
     "Identity",
+    "Inverse",
+    "MAF",
+    "NICE",
+    "PartialShape",
+    "Planar",
+    "PlanarBlock",
     "RealNVP",
     "Shape",
+    "Shift",
+    "ShiftScale",
     "SolverError",
     "Spec",
+    "Spline",
+    "SplineFlow",
+    "Transformer",
     "spec_from_json",
     "spec_to_json",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,15 +12,25 @@ __all__ = [
     "Arrays",
     "DensitySpec",
     "FlowSpec",
+    "PartialShape",
     "Shape",
     "Spec",
     "check_rng",
+    "common_shape",
+    "fits",
+    "image_shape",
     "is_positive_int",
+    "plain_widths",
     "vector_shape",
 ]
 
 Arrays = dict[str, np.ndarray]
 Shape = tuple[int, ...]
+#: An event shape with None for the sizes that arrays do not tell, as a convolution's height.
+PartialShape = tuple[int | None, ...]
+
+#: Stands for a size that arrays do not tell, and so do not depend on. It can be halved often.
+_ANY_SIZE = 64
 
 
 class Spec(ABC):
@@ -50,8 +60,11 @@ class Spec(ABC):
         """
 
     @abstractmethod
-    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:
-        """The event shape these arrays were made for; ``None`` where any will do."""
+    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
+        """The event shape these arrays were made for; ``None`` where any will do.
+
+        A size in it is ``None`` where any will do, as height and width of a convolution's images.
+        """
 
     def check_points(self, x: np.ndarray, argument: str) -> None:
         """Refuse points ``(n, *event_shape)`` to which no density of this spec gives a value.
@@ -60,7 +73,7 @@ class Spec(ABC):
         """
         return
 
-    def exact(self) -> Spec:
+    def exact(self) -> Self:
         """The spec to compute with outside of training, where nothing is estimated."""
         return self
 
@@ -73,7 +86,7 @@ class Spec(ABC):
         """Refuse what a flow or density computed from points x where it could not compute."""
         return
 
-    def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> Shape | None:
+    def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
         """Check names and shapes of ``arrays`` and return their event shape."""
         try:
             event_shape = self.event_shape(arrays)
@@ -90,7 +103,7 @@ class Spec(ABC):
         if event_shape is None:
             expected: dict[str, Shape] = {}
         else:
-            expected = self.shapes(event_shape)
+            expected = self.shapes(tuple(_ANY_SIZE if n is None else n for n in event_shape))
         found = {name: tuple(np.shape(value)) for name, value in arrays.items()}
         if found != expected:
             wrong = sorted(
@@ -115,20 +128,75 @@ class DensitySpec(Spec):
     """A density family that is not given by a flow spec."""
 
 
-def vector_shape(spec: Spec, event_shape: Shape, *, minimum: int) -> Shape:
+def vector_shape(spec: object, event_shape: Shape, *, minimum: int) -> Shape:
     """The event shape ``(d,)``, d at least ``minimum``, or a ``ValueError``."""
     shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
-    if not isinstance(shape, tuple) or len(shape) != 1 or not all(map(is_positive_int, shape)):
+    if not _is_shape(shape, 1):
         raise ValueError(
             f"{type(spec).__name__} models vectors: expected an event shape (d,), got {shape}; "
             "flatten each data point first"
         )
     if shape[0] < minimum:
         raise ValueError(
-            f"{type(spec).__name__} needs at least {minimum} features, got {shape[0]}: a coupling "
-            "block transforms some features given the others; use Affine for one feature"
+            f"{type(spec).__name__} needs at least {minimum} features, got {shape[0]}: it "
+            "transforms some features given the others; use Affine for one feature"
         )
     return shape
+
+
+def image_shape(spec: object, event_shape: Shape) -> Shape:
+    """The event shape ``(height, width, channels)``, or a ``ValueError``."""
+    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    if not _is_shape(shape, 3):
+        raise ValueError(
+            f"{type(spec).__name__} models images: expected an event shape (height, width, "
+            f"channels), got {shape}; reshape each data point first"
+        )
+    return shape
+
+
+def _is_shape(shape: object, dimensions: int) -> bool:
+    return (
+        isinstance(shape, tuple) and len(shape) == dimensions and all(map(is_positive_int, shape))
+    )
+
+
+def fits(shape: Shape, event_shape: PartialShape | None) -> bool:
+    """Whether an event shape is this one, up to sizes that are unknown."""
+    return event_shape is None or (
+        len(shape) == len(event_shape)
+        and all(b in (None, a) for a, b in zip(shape, event_shape, strict=True))
+    )
+
+
+def common_shape(shapes: Iterable[PartialShape | None]) -> PartialShape | None:
+    """What event shapes with unknown sizes say together.
+
+    Raises ``ValueError`` where they contradict each other.
+
+    >>> common_shape([None, (None, None, 3), (8, 8, None)])
+    (8, 8, 3)
+    """
+    common: PartialShape | None = None
+    for shape in shapes:
+        if common is None or shape is None:
+            common = shape if common is None else common
+            continue
+        sizes = [{a, b} - {None} for a, b in zip(common, shape, strict=False)]
+        if len(common) != len(shape) or any(len(found) > 1 for found in sizes):
+            raise ValueError(f"parts of one model have event shapes {common} and {shape}")
+        common = tuple(next(iter(found), None) for found in sizes)
+    return common
+
+
+def plain_widths(owner: str, hidden: object) -> tuple[int, ...]:
+    """Widths of hidden layers as a tuple of plain integers, so that equal specs look the same."""
+    if not isinstance(hidden, (tuple, list)) or not all(map(is_positive_int, hidden)):
+        raise ValueError(
+            f"{owner}: hidden must be a tuple of positive integers, one per hidden layer, "
+            f"got {hidden!r}"
+        )
+    return tuple(map(int, hidden))
 
 
 def check_rng(rng: object) -> None:

@@ -7,12 +7,12 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from ..checks import check_positive_number
-from .base import Arrays, FlowSpec, Shape, check_rng, is_positive_int, vector_shape
+from .base import Arrays, FlowSpec, Shape, check_rng, is_positive_int, plain_widths, vector_shape
 
 __all__ = ["FFJORD", "SolverError", "probes"]
 
@@ -71,11 +71,6 @@ class FFJORD(FlowSpec):
         for name in ("blocks", "max_steps"):
             if not is_positive_int(value := getattr(self, name)):
                 raise ValueError(f"FFJORD: {name} must be a positive integer, got {value!r}")
-        if not isinstance(self.hidden, (tuple, list)) or not all(map(is_positive_int, self.hidden)):
-            raise ValueError(
-                "FFJORD: hidden must be a tuple of positive integers, one per hidden layer, "
-                f"got {self.hidden!r}"
-            )
         if self.trace not in ("exact", "hutchinson"):
             raise ValueError(f"FFJORD: trace must be 'exact' or 'hutchinson', got {self.trace!r}")
         for name in ("rtol", "atol"):
@@ -84,7 +79,7 @@ class FFJORD(FlowSpec):
         # Plain integers, so that equal specs look the same in a file.
         for name in ("blocks", "max_steps"):
             object.__setattr__(self, name, int(getattr(self, name)))
-        object.__setattr__(self, "hidden", tuple(map(int, self.hidden)))
+        object.__setattr__(self, "hidden", plain_widths("FFJORD", self.hidden))
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:
         (d,) = vector_shape(self, event_shape, minimum=1)
@@ -126,7 +121,7 @@ class FFJORD(FlowSpec):
             for layer in range(len(self.hidden) + 1)
         ]
 
-    def exact(self) -> FFJORD:
+    def exact(self) -> Self:
         return dataclasses.replace(self, trace="exact")
 
     @property

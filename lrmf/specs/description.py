@@ -7,23 +7,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from .affine import Affine, Identity
+from .autoregressive import IAF, MAF, Autoregressive
 from .base import Spec
+from .composition import Chain, Inverse
+from .conditioners import Convolutional, Dense
 from .continuous import FFJORD
-from .coupling import RealNVP
+from .coupling import NICE, Coupling, RealNVP, SplineFlow
 from .densities import Gaussian, Histogram
 from .discriminator import Discriminator
+from .planar import Planar
+from .transformers import Shift, ShiftScale, Spline
 
 __all__ = ["spec_from_json", "spec_to_json"]
 
 _SPECS: dict[str, type[Any]] = {
     spec.__name__: spec
-    for spec in (Affine, Discriminator, FFJORD, Gaussian, Histogram, Identity, RealNVP)
+    for spec in (
+        *(Affine, Autoregressive, Chain, Coupling, Discriminator, FFJORD, Gaussian, Histogram),
+        *(IAF, Identity, Inverse, MAF, NICE, Planar, RealNVP, SplineFlow),
+    )
 }
+_PARTS = {part.__name__: part for part in (Convolutional, Dense, Shift, ShiftScale, Spline)}
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
-    """A JSON-compatible description of a spec of this package."""
-    return {"name": type(spec).__name__, **dataclasses.asdict(spec)}  # type: ignore[call-overload]
+    """A JSON-compatible description of a spec of this package; a part of it has its own."""
+    return _described(spec)
 
 
 def spec_from_json(document: Mapping[str, Any]) -> Spec:
@@ -32,14 +41,31 @@ def spec_from_json(document: Mapping[str, Any]) -> Spec:
     >>> spec_from_json(spec_to_json(RealNVP(hidden=(64, 64)))) == RealNVP(hidden=(64, 64))
     True
     """
-    values = dict(document)
+    return _restored(document, _SPECS)
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_described(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = {f.name: _described(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return {"name": type(value).__name__, **fields}
+
+
+def _restored(value: Any, kinds: Mapping[str, type[Any]]) -> Any:
+    if isinstance(value, (tuple, list)):
+        return tuple(_restored(item, kinds) for item in value)
+    if not isinstance(value, Mapping):
+        return value
+    values = dict(value)
     name = values.pop("name", None)
-    if name not in _SPECS:
-        raise ValueError(f"unknown spec {name!r}; this version of lrmf knows {sorted(_SPECS)}")
-    known = {field.name for field in dataclasses.fields(_SPECS[name])}
+    if name not in kinds:
+        raise ValueError(f"unknown spec {name!r}; this version of lrmf knows {sorted(kinds)}")
+    known = {field.name for field in dataclasses.fields(kinds[name])}
     if not values.keys() <= known:
         raise ValueError(
             f"{name} has no {sorted(values.keys() - known)}; this version of lrmf knows "
             f"{sorted(known)} of it, so use the version that wrote the description"
         )
-    return _SPECS[name](**values)
+    return kinds[name](**{key: _restored(item, _SPECS | _PARTS) for key, item in values.items()})

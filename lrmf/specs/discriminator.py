@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .base import Arrays, Shape, Spec, check_rng, is_positive_int, vector_shape
+from .base import Arrays, Shape, Spec, check_rng, plain_widths, vector_shape
 
 __all__ = ["Discriminator"]
 
@@ -50,17 +50,12 @@ class Discriminator(Spec):
     spectral_norm: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.hidden, (tuple, list)) or not all(map(is_positive_int, self.hidden)):
-            raise ValueError(
-                "Discriminator: hidden must be a tuple of positive integers, one per hidden "
-                f"layer, got {self.hidden!r}"
-            )
         if not isinstance(self.spectral_norm, (bool, np.bool_)):
             raise ValueError(
                 f"Discriminator: spectral_norm must be True or False, got {self.spectral_norm!r}"
             )
         # Plain numbers, so that equal specs look the same in a file.
-        object.__setattr__(self, "hidden", tuple(map(int, self.hidden)))
+        object.__setattr__(self, "hidden", plain_widths("Discriminator", self.hidden))
         object.__setattr__(self, "spectral_norm", bool(self.spectral_norm))
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:

@@ -202,7 +202,7 @@ def test_outside_of_training_everything_is_exact(backend):
 
 
 def test_a_certificate_after_training_with_probes_is_exact():
-    points = data(2, 60, 60)
+    points = data((2,), 60, 60)
     small = lrmf.FFJORD(blocks=1, hidden=(4,), trace="hutchinson")
     model = lrmf.LRMF(
         transform=lrmf.Affine(),
@@ -234,7 +234,7 @@ def test_training_stops_with_the_solvers_cure_and_the_last_good_arrays(backend):
         likelihood_ratio,
         roles(spec, lrmf.Gaussian()),
         arrays,
-        data(2),
+        data((2,)),
         backend=lrmf.get_backend(backend),
         config=FitConfig(steps=60, chunk=10, learning_rate=2.0, schedule="constant"),
         seed=np.random.SeedSequence(0),

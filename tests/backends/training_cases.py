@@ -32,8 +32,8 @@ PAIRS = {
 def roles_and_arrays(transform, density, *, perturbed):
     """Both roles of the LRMF loss, and arrays for them (from different seeds)."""
     roles = (
-        Role("transform", lrmf.Flow, transform.spec, (transform.features,)),
-        Role("density", lrmf.Density, density.spec, (density.features,)),
+        Role("transform", lrmf.Flow, transform.spec, transform.event_shape),
+        Role("density", lrmf.Density, density.spec, density.event_shape),
     )
     arrays = {
         "transform": transform.arrays(1, perturbed=perturbed),
@@ -42,12 +42,12 @@ def roles_and_arrays(transform, density, *, perturbed):
     return roles, arrays
 
 
-def data(features, n_source=40, n_target=50):
+def data(event_shape, n_source=40, n_target=50):
     """Source and target that no affine map aligns."""
-    rng = np.random.default_rng(features)
+    rng = np.random.default_rng(event_shape)
     return {
-        "source": rng.normal(size=(n_source, features)),
-        "target": 1.0 + 0.5 * rng.standard_exponential(size=(n_target, features)),
+        "source": rng.normal(size=(n_source, *event_shape)),
+        "target": 1.0 + 0.5 * rng.standard_exponential(size=(n_target, *event_shape)),
     }
 
 
@@ -58,7 +58,7 @@ def problem(name, *, perturbed=True):
     if not isinstance(density.spec, FlowSpec):
         transform = Case(lrmf.Affine(), density.features)
     roles, arrays = roles_and_arrays(transform, density, perturbed=perturbed)
-    return roles, arrays, data(density.features)
+    return roles, arrays, data(density.event_shape)
 
 
 @functools.cache
@@ -75,4 +75,4 @@ def pair(name, *, perturbed=False):
     roles, arrays = roles_and_arrays(
         Case(transform, features), Case(density, features), perturbed=perturbed
     )
-    return roles, arrays, data(features)
+    return roles, arrays, data((features,))

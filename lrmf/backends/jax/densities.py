@@ -106,7 +106,8 @@ class _Histogram(JaxDensity):
 
 
 def _standard_normal(z: Any) -> Any:
-    return -0.5 * jnp.sum(z * z, axis=1) - 0.5 * z.shape[1] * math.log(2.0 * math.pi)
+    size = math.prod(z.shape[1:])
+    return -0.5 * jnp.sum(z * z, axis=range(1, z.ndim)) - 0.5 * size * math.log(2.0 * math.pi)
 
 
 @density.register

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from ...specs import FFJORD, Affine, Identity, RealNVP
+from ...specs import FFJORD, Affine, Composition, Identity, Inverse
 
 __all__ = ["bijector"]
 
@@ -53,63 +53,6 @@ def _(spec: Affine, arrays: Mapping[str, Any]) -> tfb.Bijector:
     return tfb.Chain([shift, adjoint, matrix])
 
 
-class _Couplings(tfb.Bijector):
-    """RealNVP: affine couplings over alternating halves, whose networks run once for a point.
-
-    A chain of `tfb.RealNVP` runs each network for the value and again for the log-determinant,
-    and a gradient then passes through both. Inside, features come first and points last, as in
-    the JAX backend.
-    """
-
-    def __init__(self, spec: RealNVP, arrays: Mapping[str, Any]) -> None:
-        super().__init__(forward_min_event_ndims=1, name="real_nvp")
-        self._spec, self._arrays = spec, arrays
-        self._known: dict[Any, tuple[Any, Any]] = {}
-
-    def _forward(self, x: Any) -> Any:
-        return self._through(x, inverse=False)[0]
-
-    def _inverse(self, y: Any) -> Any:
-        return self._through(y, inverse=True)[0]
-
-    def _forward_log_det_jacobian(self, x: Any) -> Any:
-        return self._through(x, inverse=False)[1]
-
-    def _inverse_log_det_jacobian(self, y: Any) -> Any:
-        return self._through(y, inverse=True)[1]
-
-    def _through(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
-        """The image of a point and the log-determinant there, computed together and once."""
-        key = x.ref(), inverse
-        if key not in self._known:
-            columns, total = tf.transpose(x), tf.zeros(tf.shape(x)[:1], x.dtype)
-            blocks = range(self._spec.blocks)
-            for block in reversed(blocks) if inverse else blocks:
-                condition, transformed = self._spec.halves(block, x.shape[1])
-                kept, moved = columns[condition], columns[transformed]
-                shift, log_scale = self._network(block, kept)
-                if inverse:
-                    moved, log_det = (moved - shift) * tf.exp(-log_scale), -log_scale
-                else:
-                    moved, log_det = moved * tf.exp(log_scale) + shift, log_scale
-                columns = tf.concat((kept, moved) if block % 2 == 0 else (moved, kept), axis=0)
-                total = total + tf.reduce_sum(log_det, axis=0)
-            self._known[key] = tf.transpose(columns), total
-        return self._known[key]
-
-    def _network(self, block: int, x: Any) -> tuple[Any, Any]:
-        """Shift and log-scale given the features that the coupling leaves alone."""
-        last, bound = len(self._spec.hidden), self._spec.log_scale_bound
-        for layer in range(last + 1):
-            name = f"block_{block}/layer_{layer}"
-            weight, bias = self._arrays[f"{name}/weight"], self._arrays[f"{name}/bias"]
-            x = tf.matmul(weight, x, transpose_a=True) + bias[:, tf.newaxis]
-            if layer < last:
-                x = tf.nn.relu(x)
-        shift, raw_scale = tf.split(x, 2, axis=0)
-        return shift, bound * tf.tanh(raw_scale / bound)
-
-
 @bijector.register
 def _(spec: FFJORD, arrays: Mapping[str, Any]) -> tfb.Bijector:
     from .continuous import continuous
@@ -118,5 +61,12 @@ def _(spec: FFJORD, arrays: Mapping[str, Any]) -> tfb.Bijector:
 
 
 @bijector.register
-def _(spec: RealNVP, arrays: Mapping[str, Any]) -> tfb.Bijector:
-    return _Couplings(spec, arrays)
+def _(spec: Composition, arrays: Mapping[str, Any]) -> tfb.Bijector:
+    parts = [bijector(part, named) for part, named in spec.parts_with_arrays(arrays)]
+    # A chain applies its last bijector first.
+    return tfb.Chain(parts[::-1])
+
+
+@bijector.register
+def _(spec: Inverse, arrays: Mapping[str, Any]) -> tfb.Bijector:
+    return tfb.Invert(bijector(spec.flow, arrays))
