@@ -494,7 +494,7 @@ def test_the_bias_of_sample_histograms(equal, seed, record_property):
     assert error < 4 * noise / predicted + 0.03
     assert predicted > 8 * noise
     both = (p > 0) & (q > 0)
-    cells, shared = np.count_nonzero(both), 2 * np.sum((p * q / (p + q))[both])
+    cells, shared = np.count_nonzero(both), 2 * np.sum((p * q)[both] / (p + q)[both])
     same_size = float(histogram.plug_in_bias(p, q, n_a, n_a)) * 2 * n_a
     assert same_size == pytest.approx(cells - shared, rel=1e-12)
     if equal:
