@@ -134,6 +134,19 @@ def test_arrow_keys_move_the_switch(go):
     assert (shown(driver), stored(driver)) == (JAX, "jax")
 
 
+def test_arrow_keys_do_not_scroll(go):
+    """The theme keeps a margin for its bar; a browser scrolls to bring the switch below it."""
+    driver = go()
+    driver.execute_script(
+        "document.documentElement.style.scrollPaddingTop = '64px'; window.scrollTo(0, 900);"
+        "document.querySelector('.lrmf-backends input:checked').focus({preventScroll: true})"
+    )
+    before = driver.execute_script("return window.scrollY")
+    for _ in range(2):  # there and back, as the cells of the two differ in height
+        ActionChains(driver).send_keys(Keys.ARROW_RIGHT).perform()
+    assert driver.execute_script("return window.scrollY") == pytest.approx(before, abs=2)
+
+
 def test_it_is_read_aloud_as_a_group_with_a_name(go):
     driver = go()
     (group,) = driver.find_elements(By.CSS_SELECTOR, "fieldset")

@@ -2,7 +2,8 @@
 
 Nobody can move a slider there: a widget would need a kernel, and scripts from another host. So the
 kernels of the build are told to show the picture alone. And Thebe, which Jupyter Book loads to run
-cells on a public server, has nothing to do: its scripts only report errors.
+cells on a public server, has nothing to do: its scripts only report errors. MathJax starts with the
+parts that _config.yml lists, in place of a bundle of all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Prepare the build; Sphinx calls this."""
     os.environ["LRMF_STATIC_WIDGETS"] = "1"
     app.connect("config-inited", _without_thebe)
+    app.connect("config-inited", _mathjax_in_parts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -26,3 +28,7 @@ def _without_thebe(app: Any, config: Any) -> None:
         for listener in list(app.events.listeners[event]):
             if listener.handler.__module__.partition(".")[0] == "sphinx_thebe":
                 app.disconnect(listener.id)
+
+
+def _mathjax_in_parts(app: Any, config: Any) -> None:
+    config.mathjax_path = "mathjax/startup.js"

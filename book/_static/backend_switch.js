@@ -100,6 +100,18 @@
       choose(event.target.value);
       remember(storage, event.target.value);
     });
+    // The browser's own handling would scroll, in vain, to bring a switch that sticks to the window
+    // below the margin that the theme keeps for its bar.
+    document.addEventListener("keydown", (event) => {
+      const held = event.altKey || event.ctrlKey || event.metaKey;
+      if (held || !event.key.startsWith("Arrow")) return;
+      if (!event.target.matches(".lrmf-backends input")) return;
+      event.preventDefault();
+      const other = document.querySelector(".lrmf-backends input:not(:checked)");
+      other.focus({ preventScroll: true });
+      choose(other.value);
+      remember(storage, other.value);
+    });
     document.addEventListener("DOMContentLoaded", () => {
       show(html.dataset.lrmfBackend);
       follow();

@@ -77,7 +77,8 @@ def page_text(claims: list[Claim], labels: Labels, book: Book) -> str:
     """
     check(claims, labels, book)
     blocks = [_HEAD, _summary(claims), _READING, _table(claims)]
-    for source, group in groupby(claims, key=lambda claim: claim.source):
+    by_source = sorted(claims, key=lambda claim: list(_SOURCES).index(claim.source))
+    for source, group in groupby(by_source, key=lambda claim: claim.source):
         title, words = _SOURCES[source]
         blocks.append(f"## {title}\n\n{words}\n")
         blocks.extend(_block(claim, labels, book.root) for claim in group)

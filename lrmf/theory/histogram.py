@@ -123,10 +123,10 @@ def plug_in_bias(p: ArrayLike, q: ArrayLike, n_a: int, n_b: int) -> Array:
                           + Σ p_i (1 − q_i) / (2 n_b (p_i + q_i)) + o(1/n)
 
     over the cells that both laws fill, for samples of sizes ``n_a`` and ``n_b``: the second-order
-    term of the delta method. For p = q and n_a = n_b = n it is (K − 1)/(2n), which is what Wilks'
-    theorem says of K filled cells; on disjoint cells it is zero. It needs a few points in each
-    cell. Raises ``ValueError`` as :func:`distance` does, and for sizes that are no positive
-    integers.
+    term of the delta method. For n_a = n_b = n and K such cells it lies between (K − 1)/(2n), its
+    value for p = q and what Wilks' theorem says, and K/(2n); on disjoint cells it is zero. It needs
+    a few points in each cell. Raises ``ValueError`` as :func:`distance` does, and for sizes that
+    are no positive integers.
 
     >>> float(plug_in_bias(np.full(11, 1 / 11), np.full(11, 1 / 11), 100, 100).round(6))
     0.05

@@ -534,6 +534,83 @@ def test_with_a_source_in_the_family_the_identity_is_the_minimum():
     assert min(values) > -1e-12
 
 
+# prop-bound-zero
+
+
+def back_to_back(d, seed, backend):
+    """Two flows that fit nothing, the loss of F∘G⁻¹ under a shared density, and two datasets."""
+    rng = np.random.default_rng([d, seed])
+    spec, engine = lrmf.RealNVP(blocks=2, hidden=(8,)), lrmf.get_backend(backend)
+    g, f = (arrays_of(spec, spec, d, rng)[0] for _ in range(2))
+    private = [engine.density(spec, arrays, dtype="float64") for arrays in (g, f)]
+    a, b = rng.uniform(-2, 2, size=(50, d)), rng.exponential(size=(70, d))
+    latent, log_det_g = engine.flow(spec, g, dtype="float64").inverse(a)
+    moved, log_det_f = engine.flow(spec, f, dtype="float64").forward(latent)
+    own = private[0].log_prob(a)
+    constant = own.mean() + private[1].log_prob(b).mean()
+
+    def loss(shared):
+        each = shared.log_prob(moved) + log_det_g + log_det_f
+        return each, -each.mean() - shared.log_prob(b).mean() + constant
+
+    return private, own, loss
+
+
+@pytest.mark.statement("prop-bound-zero")
+@backends
+@pytest.mark.parametrize("d", [2, 3, 6])
+@seeds
+def test_back_to_back_the_loss_is_zero_for_any_data(d, seed, backend, record_property):
+    (_, private_b), own, loss = back_to_back(d, seed, backend)
+    each, value = loss(private_b)
+    record_property("error", float(np.abs(each - own).max()))
+    assert np.abs(each - own).max() < 1e-9  # at every single point
+    assert abs(value) < 1e-9
+
+
+def two_members():
+    """Distance, loss and bias of the proof's example: A uniform, T = sinh, M = {P_A, P_B}."""
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+
+    def on_b(f):
+        return mean(lambda z: f(np.sinh(z)))
+
+    def under(f):
+        return 0.5 * weights @ f(nodes)
+
+    def log_p_b(x):
+        return stats.norm.logpdf(np.arcsinh(x)) - 0.5 * np.log1p(x * x)
+
+    members = (stats.norm.logpdf, log_p_b)
+    of_a = [under(m) for m in members]
+    of_moved = [under(lambda x, m=m: m(np.sinh(x))) for m in members]
+    of_b = [on_b(m) for m in members]
+    both = [x + y for x, y in zip(of_moved, of_b, strict=True)]
+    loss = -under(lambda x: np.log(np.cosh(x))) - np.array(both) + max(of_a) + max(of_b)
+    best = [np.argmax(x) for x in (of_a, of_moved, of_b)]
+    return best, max(of_moved) + max(of_b) - max(both), loss
+
+
+@pytest.mark.statement("prop-bound-zero")
+def test_the_loss_is_zero_and_the_distance_is_not(record_property):
+    best, distance, loss = two_members()
+    record_property("error", abs(loss[1]))
+    assert best == [0, 0, 1]
+    assert abs(loss[1]) < 1e-12
+    assert loss.min() == loss[1]
+    assert distance > 0.1
+
+
+@pytest.mark.statement("prop-bound-zero", control=True)
+@pytest.mark.parametrize("d", [2, 3])
+@seeds
+def test_with_another_shared_density_the_loss_is_not_zero(d, seed):
+    (private_a, _), own, loss = back_to_back(d, seed, "jax")
+    each, value = loss(private_a)
+    assert np.abs(each - own).max() > 0.1
+    assert abs(value) > 0.01
+
+
 # prop-likelihood-mode
 
 

@@ -534,6 +534,23 @@ def test_a_difference_that_does_not_shrink_has_another_law(seed):
     assert stats.kstest(values, stats.ncx2(2, 0.5 * n * shift**2).cdf).pvalue < 1e-6
 
 
+@pytest.mark.statement("prop-lrd-power", control=True)
+@seeds
+def test_far_apart_a_sample_exaggerates_by_more_than_half_a_parameter(seed):
+    rng, n, repeats = np.random.default_rng(seed), 200, 400_000
+
+    def excess_times_n(shift):
+        means = rng.normal([[0.0], [shift]], 1 / np.sqrt(n), (2, repeats))
+        variances = rng.chisquare(n - 1, (2, repeats)) / n
+        sample = gaussian.distance_1d(means[0], variances[0] ** 0.5, means[1], variances[1] ** 0.5)
+        return n * (sample.mean() - gaussian.distance_1d(0.0, 1.0, shift, 1.0))
+
+    near, middle, far = (excess_times_n(shift) for shift in (0.0, 2.0, 100.0))
+    assert abs(near - 1) < 0.05  # k/2 for k = 2 parameters
+    assert abs(middle - 1.4) < 0.15
+    assert abs(far - 2) < 0.15
+
+
 # prop-lrd-singular
 
 

@@ -493,8 +493,14 @@ def test_the_bias_of_sample_histograms(equal, seed, record_property):
     record_property("error", float(error))
     assert error < 4 * noise / predicted + 0.03
     assert predicted > 8 * noise
+    both = (p > 0) & (q > 0)
+    cells, shared = np.count_nonzero(both), 2 * np.sum((p * q)[both] / (p + q)[both])
+    same_size = float(histogram.plug_in_bias(p, q, n_a, n_a)) * 2 * n_a
+    assert same_size == pytest.approx(cells - shared, rel=1e-12)
     if equal:
-        assert predicted == pytest.approx((np.count_nonzero(p) - 1) / (2 * n_a), rel=1e-12)
+        assert same_size == pytest.approx(cells - 1, rel=1e-12)
+    else:  # the value of equal laws is a lower end, not an upper one
+        assert cells - 1 + 0.05 < same_size < cells
 
 
 @pytest.mark.statement("prop-histogram-bias", control=True)

@@ -1,0 +1,86 @@
+"""What makes a page readable: where lines break, what scrolls, and which icons it loads."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import javascript
+import pydata_sphinx_theme
+import pytest
+from docutils import nodes
+
+from book.machinery.config import ROOT
+
+icons = runpy.run_path(str(ROOT / "book" / "_ext" / "light_icons.py"))
+breaks = runpy.run_path(str(ROOT / "book" / "_ext" / "line_breaks.py"))
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+
+
+def test_the_theme_s_script_keeps_the_icons_that_are_shown():
+    script = (THEME / "scripts" / "fontawesome.js").read_text(encoding="utf8")
+    light = icons["lighten"](script, {"github", "search"})
+    assert len(light) < 0.1 * len(script)
+    assert '"magnifying-glass":[' in light  # what "search" is called today
+    assert "github:[" in light
+    assert "monero:[" in script
+    assert "monero:[" not in light
+
+
+def test_icons_are_looked_for_in_all_pages(tmp_path):
+    path = tmp_path / icons["SCRIPT"]
+    path.parent.mkdir(parents=True)
+    path.with_name("pydata-sphinx-theme.js").write_text('"fa-bars"', encoding="utf8")
+    (tmp_path / "page.html").write_text('<i class="fa-solid fa-moon">', encoding="utf8")
+    before = 'a={moon:[1,2,[],"f0","M1"],"bars":[1,2,[9],"f1","M2"],sun:[1,2,[],"f2","M3"]}'
+    for error, kind, icon in (
+        (ValueError(), "html", "M3"),
+        (None, "latex", "M3"),
+        (None, "html", "M2"),
+    ):
+        path.write_text(before, encoding="utf8")
+        app = SimpleNamespace(outdir=tmp_path, builder=SimpleNamespace(format=kind))
+        icons["_lighten_script"](app, error)
+        after = path.read_text(encoding="utf8")
+        assert icon in after
+    assert "M1" in after
+    assert "M3" not in after
+
+
+def test_messages_wrap_and_tables_of_numbers_do_not():
+    document = nodes.container()
+    for line in ("x" * 101, "y" * 100):
+        document += nodes.literal_block(text=f"short\n{line}")
+    breaks["set_breaks"](None, document, "page")
+    assert [block["classes"] for block in document.children] == [["message"], []]
+
+
+def test_no_line_of_a_table_ends_within_a_measured_value():
+    document = nodes.container()
+    cell, prose = nodes.entry(), nodes.paragraph(text="1 ± 2")
+    cell += nodes.paragraph(text="0.93 ± 0.01 (10)")
+    document += [cell, prose]
+    breaks["set_breaks"](None, document, "page")
+    assert cell.astext() == "0.93\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.01 (10)"
+    assert prose.astext() == "1 ± 2"
+
+
+@pytest.mark.parametrize(
+    ("scrolled", "sides"), [(0, "right"), (50, "left right"), (100, "left"), (99, "left")]
+)
+def test_a_scrolling_box_fades_where_more_of_it_lies(scrolled, sides):
+    script = ROOT / "book" / "_static" / "reading.js"
+    assert javascript.call(script, ["rest", scrolled, 300, 200], ["rest", 0, 200, 200]) == [
+        sides,
+        "",
+    ]
+
+
+def test_an_id_that_many_elements_have_stays_with_the_first():
+    unique = runpy.run_path(str(ROOT / "book" / "_ext" / "unique_ids.py"))
+    document = nodes.container(ids=["proof", "thm-a"])
+    document += [nodes.section(ids=["proof"]), nodes.section(ids=["proof", "thm-b"])]
+    holder = nodes.container()
+    holder += document
+    unique["drop_repeated"](None, holder, "page")
+    found = [element["ids"] for element in holder.findall(nodes.Element) if element["ids"]]
+    assert found == [["proof", "thm-a"], ["thm-b"]]
