@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, stats
 
+from ..points import check_pair
 from .controls import SHAPES, Control, coin, coin_distance
 from .cross_fitting import FOLDS, Measured, measure
 
@@ -34,9 +35,6 @@ class Pair:
         sample_weight_t: Any = None,
         seed: int = 0,
     ) -> None:
-        # The aligners give the judge's certificates, so they cannot be imported before it.
-        from ..aligners.base import check_pair
-
         source, target = check_pair(Xs, Xt)
         self._seed = seed
         rng = self._rng(0)
