@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Certificate"]
+__all__ = ["FamilyCertificate"]
 
 #: The largest likelihood-ratio distance in nats: that of disjoint data and a rich family.
 _SCALE = 2.0 * np.log(2.0)
@@ -21,7 +21,7 @@ _SHARED_PART = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class FamilyCertificate:
     """Whether held-out data say that T(A) and B are indistinguishable to the family M.
 
     Attributes:
@@ -56,7 +56,7 @@ class Certificate:
         bounds: Sequence[np.ndarray],
         weights: Sequence[np.ndarray | None],
         tolerance: float,
-    ) -> Certificate:
+    ) -> FamilyCertificate:
         """A certificate from the per-point terms of both numbers, one array per domain.
 
         The first domain counts as the source and the last as the target. Weights are those of the

@@ -49,7 +49,7 @@ def fit(path, *, checkpoint=None, kill_at=None, **changes):
         "loss": model.history_["loss"].tolist(),
         "status": model.status_,
         "moved": model.transform(PAIR.source).tolist(),
-        "lrd": model.certificate(PAIR.source, PAIR.target).lrd,
+        "lrd": model.family_certificate(PAIR.source, PAIR.target).lrd,
     }
     Path(path).write_text(json.dumps(found))
 

@@ -85,5 +85,5 @@ def lrd(
         seed=seed,
         **options,
     )
-    certificate = model.fit(Xs=train[0], Xt=train[1]).certificate(*test)
+    certificate = model.fit(Xs=train[0], Xt=train[1]).family_certificate(*test)
     return LikelihoodRatioDistance(certificate.lrd, certificate.lrd_stderr)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from ..certificate import Certificate
+from ..certificate import FamilyCertificate
 from ..checks import check_positive_int, check_positive_number
 from ..models import Density
 from ..objectives import chained
@@ -62,9 +62,9 @@ class SharedDensityAligner(TrainedAligner):
             for domain in domains
         )
 
-    def certificate(
+    def family_certificate(
         self, Xs: Any, Xt: Any, *, sample_weight_s: Any = None, sample_weight_t: Any = None
-    ) -> Certificate:
+    ) -> FamilyCertificate:
         """Held-out evidence whether T(A) and B are indistinguishable to the family M.
 
         Args:
@@ -89,7 +89,7 @@ class SharedDensityAligner(TrainedAligner):
         self,
         given: dict[str, tuple[Any, str, str]],
         given_weights: dict[str, tuple[Any, str]],
-    ) -> Certificate:
+    ) -> FamilyCertificate:
         """The certificate of domains and weights, each with what the user calls it."""
         domains = {d: self._check_rows(x, name, minimum=2) for d, (x, name, _) in given.items()}
         weights = {
@@ -125,7 +125,7 @@ class SharedDensityAligner(TrainedAligner):
             own_gains, own_bounds = (np.concatenate(parts) for parts in zip(*terms, strict=True))
             gains.append(own_gains)
             bounds.append(own_bounds)
-        return Certificate.from_terms(
+        return FamilyCertificate.from_terms(
             gains=gains,
             bounds=bounds,
             weights=[weights[domain] for domain in domains],

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..certificate import Certificate
+from ..certificate import FamilyCertificate
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import RealNVP
@@ -170,7 +170,7 @@ class AUB(SharedDensityAligner):
             raise TypeError("give either domains (and sample_weights), or Xs and Xt, not both")
         return self._fit(*_named(domains, sample_weights), checkpoint)
 
-    def certificate(
+    def family_certificate(
         self,
         Xs: Any = None,
         Xt: Any = None,
@@ -179,7 +179,7 @@ class AUB(SharedDensityAligner):
         sample_weight_s: Any = None,
         sample_weight_t: Any = None,
         sample_weights: Sequence[Any] | None = None,
-    ) -> Certificate:
+    ) -> FamilyCertificate:
         """Held-out evidence whether the images of the domains are indistinguishable.
 
         As in `LRMF.certificate`; after a fit of several domains of all of them, ``domains``.
@@ -188,7 +188,7 @@ class AUB(SharedDensityAligner):
         if domains is None:
             if len(self.domains_) != 2:
                 raise TypeError(f"the fit had {len(self.domains_)} domains; pass domains=[...]")
-            return super().certificate(
+            return super().family_certificate(
                 Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t
             )
         if len(domains) != len(self.domains_):

@@ -101,7 +101,7 @@ class TestHeldOut:
         def certificate(self, Xs, Xt):
             seen["measure"] = (Xs, Xt)
             zeros = [np.zeros(2)] * 2
-            return lrmf.Certificate.from_terms(
+            return FamilyCertificate.from_terms(
                 gains=zeros, bounds=zeros, weights=[None, None], tolerance=0.1
             )
 

@@ -49,7 +49,7 @@ class TestDomains:
 
     def test_the_certificate_is_of_all_of_them(self, three):
         data = three_samples(1)
-        certificate = three.certificate(domains=data)
+        certificate = three.family_certificate(domains=data)
         assert certificate.verdict.startswith("aligned")
         terms = [
             (three.density_.log_prob(flow.forward(x)[0]) + flow.forward(x)[1], x)
@@ -64,7 +64,7 @@ class TestDomains:
         apart = lrmf.AUB(**SHARED | {"transform": lrmf.Identity()}, backend=three.backend).fit(
             domains=three_samples(0)
         )
-        far = apart.certificate(domains=data)
+        far = apart.family_certificate(domains=data)
         assert far.verdict.startswith("not aligned")
 
     def test_it_survives_a_file(self, three, tmp_path):
@@ -77,8 +77,8 @@ class TestDomains:
             three.transform(data[1], domain=1, to=0),
             atol=1e-4,
         )
-        assert loaded.certificate(domains=data).lrd == pytest.approx(
-            three.certificate(domains=data).lrd, abs=1e-4
+        assert loaded.family_certificate(domains=data).lrd == pytest.approx(
+            three.family_certificate(domains=data).lrd, abs=1e-4
         )
 
     def test_two_domains_are_source_and_target(self):
@@ -86,7 +86,7 @@ class TestDomains:
         expected = lrmf.AUB(**settings).fit(Xs=PAIR.source, Xt=PAIR.target)
         found = lrmf.AUB(**settings).fit(domains=[PAIR.source, PAIR.target])
         np.testing.assert_equal(found.history_, expected.history_)
-        assert found.certificate(TEST.source, TEST.target) == expected.certificate(
+        assert found.family_certificate(TEST.source, TEST.target) == expected.family_certificate(
             domains=[TEST.source, TEST.target]
         )
 
@@ -120,6 +120,6 @@ class TestDomains:
                 with pytest.raises(ValueError, match=f"^{name} must be the number of one of the 3"):
                     three.transform(data[0], **{name: bad})
         with pytest.raises(TypeError, match="the fit had 3 domains; pass domains="):
-            three.certificate(data[0], data[1])
+            three.family_certificate(data[0], data[1])
         with pytest.raises(ValueError, match="expected 3 domains as in fit, got 2"):
-            three.certificate(domains=data[:2])
+            three.family_certificate(domains=data[:2])

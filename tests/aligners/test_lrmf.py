@@ -156,7 +156,7 @@ def sum_and_error(terms):
 
 def test_certificate_by_hand(half_trained):
     a, b = TEST.source[:200], TEST.target
-    certificate = half_trained.certificate(a, b)
+    certificate = half_trained.family_certificate(a, b)
     gain, bound = terms(half_trained, a, b)
     assert (certificate.lrd, certificate.lrd_stderr) == pytest.approx(sum_and_error(gain), rel=1e-4)
     assert (certificate.bound, certificate.bound_stderr) == pytest.approx(
@@ -177,7 +177,7 @@ def test_bound_is_the_loss_with_its_held_out_constant(half_trained):
     loss = lrmf.lrmf_loss(
         half_trained.transform_, half_trained.density_, TEST.source, TEST.target, constant=constant
     )
-    bound = half_trained.certificate(TEST.source, TEST.target).bound
+    bound = half_trained.family_certificate(TEST.source, TEST.target).bound
     assert bound == pytest.approx(float(loss), rel=1e-4)
     assert abs(bound) > 0.1
 
@@ -185,12 +185,12 @@ def test_bound_is_the_loss_with_its_held_out_constant(half_trained):
 def test_score_is_minus_the_bound(half_trained):
     score = half_trained.score(TEST.source, TEST.target)
     assert isinstance(score, float)
-    assert score == -half_trained.certificate(TEST.source, TEST.target).bound
+    assert score == -half_trained.family_certificate(TEST.source, TEST.target).bound
     assert score < -0.1
 
 
 def test_an_aligned_pair_is_certified(fitted):
-    certificate = fitted.certificate(TEST.source, TEST.target)
+    certificate = fitted.family_certificate(TEST.source, TEST.target)
     assert certificate.verdict.startswith("aligned")
     assert "not" not in certificate.verdict.split()
     # Affine images of normal densities are normal, so these bounds are zero at every point.
@@ -199,7 +199,7 @@ def test_an_aligned_pair_is_certified(fitted):
 
 
 def test_certificate_on_training_data_is_the_test_statistic_and_not_negative(fitted):
-    certificate = fitted.certificate(TRAIN.source, TRAIN.target)
+    certificate = fitted.family_certificate(TRAIN.source, TRAIN.target)
     assert -1e-6 < certificate.lrd < 1e-3
     assert abs(certificate.bound) < 1e-3
 
@@ -207,7 +207,7 @@ def test_certificate_on_training_data_is_the_test_statistic_and_not_negative(fit
 def test_tolerance_is_the_certificates(fitted):
     fitted.set_params(tolerance=1e-9)
     try:
-        certificate = fitted.certificate(TEST.source, TEST.target)
+        certificate = fitted.family_certificate(TEST.source, TEST.target)
         assert certificate.tolerance == 1e-9
         assert not certificate.verdict.startswith("aligned")
     finally:
@@ -242,9 +242,9 @@ def test_bad_new_data(fitted, data, error, message):
 
 def test_a_certificate_needs_two_points_a_side(fitted):
     with pytest.raises(ValueError, match="Xs has only 1 row"):
-        fitted.certificate(TEST.source[:1], TEST.target)
+        fitted.family_certificate(TEST.source[:1], TEST.target)
     with pytest.raises(ValueError, match="Xt has only 1 row"):
-        fitted.certificate(TEST.source, TEST.target[:1])
+        fitted.family_certificate(TEST.source, TEST.target[:1])
 
 
 def test_values_too_large_for_float32(small):
@@ -268,7 +268,7 @@ def test_overflow_is_not_decided(small, backend):
     model = small(backend=backend).fit(Xs=TRAIN.source, Xt=TRAIN.target)
     far = TEST.source.copy()
     far[0] = 1e25
-    certificate = model.certificate(far, TEST.target)
+    certificate = model.family_certificate(far, TEST.target)
     assert certificate.verdict.startswith("not decided")
     assert "log-densities overflow" in certificate.verdict
 
@@ -277,7 +277,7 @@ def test_identity_on_distant_data_is_not_aligned(small, backend):
     model = small(backend=backend, transform=lrmf.Identity(), steps=600, learning_rate=0.05)
     model.fit(Xs=TRAIN.source, Xt=TRAIN.target)
     np.testing.assert_allclose(model.transform(TEST.source), TEST.source, rtol=1e-6)
-    certificate = model.certificate(TEST.source, TEST.target)
+    certificate = model.family_certificate(TEST.source, TEST.target)
     expected = gaussian.distance(*moments(TRAIN.source), *moments(TRAIN.target))
     assert certificate.lrd == pytest.approx(float(expected), abs=4 * certificate.lrd_stderr)
     assert certificate.verdict.startswith("not aligned")
@@ -334,7 +334,7 @@ def test_validation_stops_early_with_the_best_arrays(stopped):
 
 
 def test_a_fit_that_stopped_early_has_a_certificate(stopped):
-    assert stopped.certificate(TEST.source, TEST.target).lrd > -1.0
+    assert stopped.family_certificate(TEST.source, TEST.target).lrd > -1.0
 
 
 def test_validation_loss_is_that_of_points_which_were_held_out(stopped):
@@ -387,7 +387,7 @@ def test_both_backends_give_the_same_model(small):
     np.testing.assert_allclose(
         first.transform(TEST.source), second.transform(TEST.source), rtol=1e-8
     )
-    certificates = [model.certificate(TEST.source, TEST.target) for model in models]
+    certificates = [model.family_certificate(TEST.source, TEST.target) for model in models]
     assert certificates[0].lrd == pytest.approx(certificates[1].lrd, rel=1e-6)
     assert certificates[0].bound == pytest.approx(certificates[1].bound, rel=1e-6)
 

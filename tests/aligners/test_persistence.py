@@ -51,7 +51,7 @@ def saved(request, tmp_path_factory):
 
 
 def numbers(model):
-    certificate = model.certificate(TEST.source, TEST.target)
+    certificate = model.family_certificate(TEST.source, TEST.target)
     return np.array(
         [certificate.lrd, certificate.lrd_stderr, certificate.bound, certificate.bound_stderr]
     )
@@ -73,7 +73,7 @@ class TestRoundTrip:
             loaded.inverse_transform(TEST.target), model.inverse_transform(TEST.target)
         )
         np.testing.assert_array_equal(numbers(loaded), numbers(model))
-        verdicts = [m.certificate(TEST.source, TEST.target).verdict for m in (loaded, model)]
+        verdicts = [m.family_certificate(TEST.source, TEST.target).verdict for m in (loaded, model)]
         assert verdicts[0] == verdicts[1]
         np.testing.assert_array_equal(loaded.density_.sample(5, 3), model.density_.sample(5, 3))
 

@@ -120,7 +120,7 @@ class TestNumberOfPoints:
             traced.clear()
         for n in (*range(61, 81), *range(260, 270)):
             model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[: n + 3])
-            model.certificate(OTHER.source[:n], OTHER.target[: n + 1])
+            model.family_certificate(OTHER.source[:n], OTHER.target[: n + 1])
         assert traced == []
 
     def test_many_fits_map_no_more_memory(self):
@@ -180,7 +180,7 @@ class TestSources:
         np.testing.assert_array_equal(
             found.inverse_transform(files[0]), expected.inverse_transform(PAIR.source)
         )
-        assert found.certificate(*files) == expected.certificate(PAIR.source, PAIR.target)
+        assert found.family_certificate(*files) == expected.family_certificate(PAIR.source, PAIR.target)
 
     def test_points_that_change_during_the_fit_are_refused(self, monkeypatch):
         model = make("lrmf").fit(Xs=PAIR.source, Xt=PAIR.target)
@@ -218,8 +218,8 @@ class TestWeights:
         )
         if name in ("lrmf", "aub"):
             pairs = [
-                found.certificate(PAIR.source, PAIR.target, sample_weight_s=self.COUNTS),
-                expected.certificate(PAIR.source[rows], PAIR.target),
+                found.family_certificate(PAIR.source, PAIR.target, sample_weight_s=self.COUNTS),
+                expected.family_certificate(PAIR.source[rows], PAIR.target),
             ]
             assert pairs[0].lrd == pytest.approx(pairs[1].lrd, abs=1e-3)
             assert pairs[0].bound == pytest.approx(pairs[1].bound, abs=1e-3)
@@ -270,8 +270,8 @@ class TestParametersSetAfterwards:
         model.set_params(
             transform=lrmf.RealNVP(), target_transform=lrmf.Identity(), density=lrmf.RealNVP()
         )
-        certificate = model.certificate(OTHER.source, OTHER.target)
+        certificate = model.family_certificate(OTHER.source, OTHER.target)
         model.save(tmp_path / "model.lrmf")
         loaded = lrmf.AUB.load(tmp_path / "model.lrmf")
         np.testing.assert_array_equal(loaded.transform(OTHER.source), moved)
-        assert loaded.certificate(OTHER.source, OTHER.target) == certificate
+        assert loaded.family_certificate(OTHER.source, OTHER.target) == certificate

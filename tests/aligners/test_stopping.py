@@ -37,7 +37,7 @@ def finite(model):
 def refused_certificate(model):
     """Why the fit can't be certified."""
     with pytest.raises(NotFittedError, match="nothing to certify") as caught:
-        model.certificate(PAIR.source, PAIR.target)
+        model.family_certificate(PAIR.source, PAIR.target)
     with pytest.raises(NotFittedError, match="nothing to certify"):
         model.score(PAIR.source, PAIR.target)
     return str(caught.value)
@@ -418,7 +418,7 @@ class TestCheckpointOfLRMF:
         first = fit(small(), checkpoint=path)
         again = fit(small(tolerance=0.5, checkpoint_every=7), checkpoint=path)
         assert_same(again, first)
-        assert again.certificate(PAIR.source, PAIR.target).tolerance == 0.5
+        assert again.family_certificate(PAIR.source, PAIR.target).tolerance == 0.5
 
     def test_a_model_file_is_no_checkpoint(self, small, tmp_path):
         fit(small()).save(tmp_path / "model.lrmf")
@@ -435,6 +435,6 @@ def assert_same(first, second):
         np.testing.assert_equal(getattr(first, name), getattr(second, name), err_msg=name)
     for a, b in zip(first.snapshots_, second.snapshots_, strict=True):
         np.testing.assert_equal((a[0], a[1].arrays, a[2].arrays), (b[0], b[1].arrays, b[2].arrays))
-    certificates = (model.certificate(PAIR.source, PAIR.target) for model in (first, second))
+    certificates = (model.family_certificate(PAIR.source, PAIR.target) for model in (first, second))
     numbers = [(c.lrd, c.lrd_stderr, c.bound, c.bound_stderr) for c in certificates]
     assert numbers[0] == numbers[1]

@@ -64,7 +64,7 @@ class TestAUB:
         ):
             for name, array in y.arrays.items():
                 np.testing.assert_allclose(x.arrays[name], array, rtol=1e-4, atol=1e-5)
-        certificates = [m.certificate(TEST.source, TEST.target) for m in (special, expected)]
+        certificates = [m.family_certificate(TEST.source, TEST.target) for m in (special, expected)]
         assert certificates[0].lrd == pytest.approx(certificates[1].lrd, abs=1e-5)
         assert certificates[0].bound == pytest.approx(certificates[1].bound, abs=1e-5)
 
@@ -91,7 +91,7 @@ class TestAUB:
         )
         score = aub.score(TEST.source, TEST.target)
         assert score == pytest.approx(-(loss + constant), abs=1e-4)
-        assert score == -aub.certificate(TEST.source, TEST.target).bound
+        assert score == -aub.family_certificate(TEST.source, TEST.target).bound
 
     def test_refitted_copies_are_fitted_where_the_shared_density_lives(self, aub):
         image, _ = aub.target_map_.forward(PAIR.target)

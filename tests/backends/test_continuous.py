@@ -212,12 +212,12 @@ def test_a_certificate_after_training_with_probes_is_exact():
         learning_rate=0.02,
         progress=False,
     ).fit(Xs=points["source"], Xt=points["target"])
-    certificate = model.certificate(points["source"], points["target"])
+    certificate = model.family_certificate(points["source"], points["target"])
     engine, exact = lrmf.get_backend("jax"), dataclasses.replace(small, trace="exact")
     assert model.get_params()["density"] == small
     for name in ("density_", "private_source_", "private_target_", "refitted_source_"):
         setattr(model, name, engine.density(exact, getattr(model, name).arrays))
-    assert model.certificate(points["source"], points["target"]) == certificate
+    assert model.family_certificate(points["source"], points["target"]) == certificate
     assert np.isfinite(certificate.bound)
 
 

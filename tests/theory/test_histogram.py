@@ -161,9 +161,9 @@ def test_lrd_refuses_points_outside_the_edges_before_fitting_and_after():
         transform=lrmf.Identity(), density=density, steps=2, refit_steps=2, progress=False
     ).fit(Xs=a, Xt=b)
     with pytest.raises(ValueError, match="the image of Xs holds 40 points outside the edges"):
-        model.certificate(a + 2.0, b)
+        model.family_certificate(a + 2.0, b)
     with pytest.raises(ValueError, match="Xt holds 40 points outside the edges"):
-        model.certificate(a, b + 2.0)
+        model.family_certificate(a, b + 2.0)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def moments(
     seconds = time.perf_counter() - began
     matrix = model.transform_.arrays["matrix"].astype(float)
     monge, shift = gaussian.monge_map(*two(train.source), *two(train.target))
-    certificate = model.certificate(fresh.source, fresh.target)
+    certificate = model.family_certificate(fresh.source, fresh.target)
     numbers: Numbers = {
         "last_loss": float(model.history_["loss"][-1]),
         "map_error": float(np.abs(matrix.T @ matrix - monge).max()),

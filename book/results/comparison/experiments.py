@@ -290,7 +290,7 @@ def selection(
     model.fit(Xs=train.source, Xt=train.target)
     numbers = judge(model.transform(test.source), train, test, seed=seed, certify=True)
     if model.complete_:
-        certificate = model.certificate(test.source, test.target)
+        certificate = model.family_certificate(test.source, test.target)
         for name in ("bound", "bound_stderr"):
             numbers[name] = getattr(certificate, name)
         moved, log_det = model.transform_.forward(test.source)

@@ -65,7 +65,7 @@ def moons(
         return float(judge.score(points, test.source_labels))
 
     moved = [(step, *flow.forward(test.source)) for step, flow, _ in model.snapshots_]
-    certificate = model.certificate(test.source, test.target)
+    certificate = model.family_certificate(test.source, test.target)
     numbers: Numbers = {
         "accuracy_before": accuracy(test.source),
         "accuracy_start": accuracy(moved[0][1]),

@@ -559,7 +559,7 @@ def distance_of(model: lrmf.LRMF, a: np.ndarray, b: np.ndarray) -> Numbers:
 
     A point is taken for one of T(A) where the copy fitted to T(A) gives it the higher density.
     """
-    certificate = model.certificate(a, b)
+    certificate = model.family_certificate(a, b)
     sides = [
         model.refitted_source_.log_prob(x) > model.refitted_target_.log_prob(x)
         for x in (model.transform(a), b)
@@ -573,7 +573,7 @@ def distance_of(model: lrmf.LRMF, a: np.ndarray, b: np.ndarray) -> Numbers:
 
 def numbers_of(model: lrmf.LRMF, a: np.ndarray, b: np.ndarray) -> Numbers:
     """The whole certificate."""
-    certificate = model.certificate(a, b)
+    certificate = model.family_certificate(a, b)
     return {
         **distance_of(model, a, b),
         "bound": certificate.bound,

@@ -153,7 +153,7 @@ def gaussian_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 def numbers_of(model: lrmf.LRMF, a: np.ndarray, b: np.ndarray) -> Numbers:
     """The certificate's numbers."""
-    certificate = model.certificate(a, b)
+    certificate = model.family_certificate(a, b)
     names = ["lrd", "lrd_stderr"]
     if model.private_steps != 1:  # otherwise there is no bound
         names += ["bound", "bound_stderr"]
