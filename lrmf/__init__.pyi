@@ -17,6 +17,9 @@ from . import (
     games as games,
 )
 from . import (
+    judge as judge,
+)
+from . import (
     objectives as objectives,
 )
 from . import (
@@ -64,9 +67,10 @@ from .aligners import (
 from .aligners import (
     SinkhornFlow as SinkhornFlow,
 )
-from .aligners import lrd as lrd
+from .aligners import family_lrd as family_lrd
 from .backends import get_backend as get_backend
-from .certificate import Certificate as Certificate
+from .judge import Certificate as Certificate
+from .judge import lrd as lrd
 from .models import Classifier as Classifier
 from .models import Density as Density
 from .models import Flow as Flow

@@ -33,7 +33,7 @@ def mixed_closed_form(a, b):
 
 def distance(a, b, **changes):
     settings = {"steps": 800, "refit_steps": 600, "learning_rate": 0.05, "progress": False}
-    return lrmf.lrd(a, b, **settings | changes)
+    return lrmf.family_lrd(a, b, **settings | changes)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ class TestHeldOut:
 
         def certificate(self, Xs, Xt):
             seen["measure"] = (Xs, Xt)
-            return lrmf.Certificate.from_terms(
+            return lrmf.certificate.Certificate.from_terms(
                 gain_source=np.zeros(2),
                 gain_target=np.zeros(2),
                 bound_source=np.zeros(2),
@@ -112,7 +112,7 @@ class TestHeldOut:
         monkeypatch.setattr(lrmf.LRMF, "fit", fit)
         monkeypatch.setattr(lrmf.LRMF, "certificate", certificate)
         a, b = np.arange(100.0)[:, None], np.arange(200.0, 240.0)[:, None]
-        lrmf.lrd(a, b, **changes)
+        lrmf.family_lrd(a, b, **changes)
         return (a, b), seen["fit"], seen["measure"]
 
     @pytest.mark.parametrize("held_out", [0.5, 0.25])
@@ -154,9 +154,9 @@ class TestHeldOut:
 def test_options_reach_the_aligner():
     a, b = normals(50)
     with pytest.raises(ValueError, match="refit_steps must be a positive integer, got 0"):
-        lrmf.lrd(a, b, refit_steps=0)
+        lrmf.family_lrd(a, b, refit_steps=0)
     with pytest.raises(TypeError, match="unexpected keyword argument 'learning_rte'"):
-        lrmf.lrd(a, b, learning_rte=0.1)
+        lrmf.family_lrd(a, b, learning_rte=0.1)
 
 
 def test_another_family(backend):
