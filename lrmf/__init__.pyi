@@ -5,9 +5,6 @@ from . import (
     backends as backends,
 )
 from . import (
-    certificate as certificate,
-)
-from . import (
     data as data,
 )
 from . import (
@@ -15,6 +12,9 @@ from . import (
 )
 from . import (
     games as games,
+)
+from . import (
+    judge as judge,
 )
 from . import (
     objectives as objectives,
@@ -64,9 +64,10 @@ from .aligners import (
 from .aligners import (
     SinkhornFlow as SinkhornFlow,
 )
-from .aligners import lrd as lrd
+from .aligners import family_lrd as family_lrd
 from .backends import get_backend as get_backend
-from .certificate import Certificate as Certificate
+from .judge import Certificate as Certificate
+from .judge import lrd as lrd
 from .models import Classifier as Classifier
 from .models import Density as Density
 from .models import Flow as Flow

@@ -26,6 +26,7 @@ from lrmf._plot_data import (
     running_mean,
     shades,
 )
+from lrmf._plot_judge import log_ratio
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -42,6 +43,7 @@ __all__ = [
     "displacement",
     "ellipse",
     "extent_of",
+    "log_ratio",
     "loss_curve",
     "scatter",
     "style",

@@ -172,7 +172,13 @@ def everything(model, pair):
     }  # fmt: skip
     snapshots = [(step, flow.arrays, density.arrays) for step, flow, density in model.snapshots_]
     facts = (model.constant_, model.status_, model.outcome_, model.n_steps_, model.complete_)
-    return models, snapshots, model.history_, facts, model.family_certificate(pair.source, pair.target)
+    return (
+        models,
+        snapshots,
+        model.history_,
+        facts,
+        model.family_certificate(pair.source, pair.target),
+    )
 
 
 @pytest.fixture(scope="module")

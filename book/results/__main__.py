@@ -16,7 +16,15 @@ from book.results import runner
 __all__ = ["COMMANDS", "main"]
 
 #: In the order of the chapters, but last the one that downloads data.
-COMMANDS = ("affine", "realnvp", "ffjord", "learned_density", "comparison", "first_real_pair")
+COMMANDS = (
+    "affine",
+    "judge_calibration",
+    "realnvp",
+    "ffjord",
+    "learned_density",
+    "comparison",
+    "first_real_pair",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from .adversarial import AdversarialFlow
 from .back_to_back import BackToBackFlow
 from .closed_form import CORAL, GaussianOT
 from .discrepancy import MMDFlow
-from .distance import LikelihoodRatioDistance, lrd
+from .distance import LikelihoodRatioDistance, family_lrd
 from .entropic import EntropicOT
 from .likelihood_ratio import LRMF
 from .transport import EMDFlow, SinkhornFlow
@@ -22,5 +22,5 @@ __all__ = [
     "MMDFlow",
     "SinkhornFlow",
     "LikelihoodRatioDistance",
-    "lrd",
+    "family_lrd",
 ]

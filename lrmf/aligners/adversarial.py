@@ -190,27 +190,6 @@ class AdversarialFlow(TrainedAligner):
             ),
         )
 
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus T's loss on held-out points: higher is better *against this adversary*.
-
-        It says nothing about alignment, and nothing about which of two fits is better: an
-        adversary that learned nothing gives as good a score as one that finds nothing to learn.
-
-        Args:
-            Xs: held-out source points ``(n_s, *event_shape)``.
-            Xt: held-out target points ``(n_t, *event_shape)``; T's loss against a discriminator
-                does not depend on them.
-        """
-        source = self._check_rows(Xs, "Xs", minimum=2)
-        target = self._check_rows(Xt, "Xt", minimum=2)
-        models = {
-            "transform": self.transform_,
-            "adversary": self.adversary_,
-            "density": self.density_,
-        }
-        batch = {"source": source[:], "target": target[:]}
-        return -float(self._game().players[-1].loss(models, batch)) - self.constant_
-
     @property
     def _classifies(self) -> bool:
         return isinstance(self.adversary, Discriminator)

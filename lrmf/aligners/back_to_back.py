@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import Identity, RealNVP
-from .recipe import Objective, Part, Recipe, flows, mean_log_prob
+from .recipe import Objective, Part, Recipe, flows
 from .trained import TrainedAligner
 
 __all__ = ["BackToBackFlow"]
@@ -98,21 +98,6 @@ class BackToBackFlow(TrainedAligner):
         progress: bool = True,
     ) -> None:
         self._store(locals())
-
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """The mean log-likelihoods E log p_G(a) + E log p_F(b) of held-out points, in nats.
-
-        Args:
-            Xs: held-out source points ``(n_s, *event_shape)``.
-            Xt: held-out target points ``(n_t, *event_shape)``.
-
-        Higher is better: minus the held-out loss. How well T(A) fits B it does not say.
-        """
-        source = self._check_rows(Xs, "Xs", minimum=2)
-        target = self._check_rows(Xt, "Xt", minimum=2)
-        return mean_log_prob(self.private_source_, source) + mean_log_prob(
-            self.private_target_, target
-        )
 
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         maps = {"source": (("transform", True),), "target": (("target_transform", True),)}

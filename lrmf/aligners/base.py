@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from ..judge import Certificate, lrd
 from ..points import check_features, check_points
 from ..specs import Shape
 
@@ -53,9 +54,67 @@ class Aligner(ABC, BaseEstimator):
     def transform(self, X: Any) -> np.ndarray:
         """Map source points to the target's domain, ``(n, *event_shape)``."""
 
-    @abstractmethod
+    def certificate(
+        self,
+        Xs: Any,
+        Xt: Any,
+        *,
+        tolerance: float | None = None,
+        sample_weight_s: Any = None,
+        sample_weight_t: Any = None,
+        seed: int = 0,
+        controls: bool = True,
+    ) -> Certificate:
+        """What held-out points say of T(A) against B, by the judge of `lrmf.lrd`.
+
+        Args:
+            Xs: source points ``(n_s, *event_shape)`` that `fit` has not seen.
+            Xt: target points ``(n_t, *event_shape)`` that `fit` has not seen.
+            tolerance: the largest distance in nats that counts as aligned, by default 0.1.
+            sample_weight_s, sample_weight_t: weights of the points.
+            seed: of the judge.
+            controls: whether to judge pairs of known distance as well, without which there is no
+                decision, and which take most of the time.
+
+        Aligned means that the distributions are alike. Where they are, points of one label may
+        still be mapped to those of another: no method that does not see labels can know.
+
+        Raises:
+            NotFittedError: before a fit, or after one that did not reach the end.
+            ValueError, TypeError: as `lrmf.lrd` does.
+        """
+        self._check_fitted()
+        self._check_complete()
+        return lrd(
+            self.transform(self._check_new(Xs, "Xs")),
+            self._check_new(Xt, "Xt"),
+            tolerance=self._tolerance if tolerance is None else tolerance,
+            seed=seed,
+            sample_weight_s=sample_weight_s,
+            sample_weight_t=sample_weight_t,
+            controls=controls,
+        )
+
     def score(self, Xs: Any, Xt: Any) -> float:
-        """How well the map of source points fits target points: higher is better."""
+        """Minus the judge's distance of T(A) and B on held-out points, in nats: higher is better.
+
+        It compares fits of any aligner, from -2 log 2 for disjoint data to about 0 for data that
+        are alike. Of labels it knows nothing.
+
+        Args:
+            Xs: held-out source points ``(n_s, *event_shape)``.
+            Xt: held-out target points ``(n_t, *event_shape)``.
+
+        Raises the errors of `certificate`.
+        """
+        return -self.certificate(Xs, Xt, controls=False).lrd
+
+    @property
+    def _tolerance(self) -> float:
+        return 0.1
+
+    def _check_complete(self) -> None:
+        """Refuse to judge the map of a fit that did not reach its end."""
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "_event_shape"):

@@ -92,29 +92,6 @@ class AffineAligner(ComputedAligner):
         self._check_inverse()
         return ((_flat(points) - self.shift_) @ self.inverse_matrix_.T).reshape(points.shape)
 
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus the squared Bures–Wasserstein distance of the moments of T(A) and B.
-
-        -|μ - μ_B|² - tr(Σ + Σ_B - 2 (Σ^½ Σ_B Σ^½)^½) for the mean μ and the covariance Σ of T(A),
-        in squared units of the data: zero where the moments agree, higher is better. It is the
-        squared Wasserstein distance of normal densities with these moments, and for others a
-        lower bound of theirs (Gelbrich, 1990).
-
-        Args:
-            Xs: held-out source points ``(n_s, *event_shape)``.
-            Xt: held-out target points ``(n_t, *event_shape)``.
-        """
-        source = self._check_new(Xs, "Xs", minimum=2)
-        target = self._check_new(Xt, "Xt", minimum=2)
-        check_squares(source, "Xs")
-        check_squares(target, "Xt")
-        mean_a, cov_a = _moments(self.transform(source))
-        mean_b, cov_b = _moments(target)
-        cross = np.linalg.svd(_power(cov_a, 0.5) @ _power(cov_b, 0.5), compute_uv=False).sum()
-        squared = np.trace(cov_a) + np.trace(cov_b) - 2 * cross
-        # Rounding can leave a tiny negative number where the moments agree.
-        return -float(np.sum((mean_a - mean_b) ** 2) + max(float(squared), 0.0))
-
     def flow(
         self,
         backend: Literal["jax", "tfp"] = "jax",

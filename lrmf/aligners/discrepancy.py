@@ -156,23 +156,6 @@ class MMDFlow(DiscrepancyAligner):
         loss = MeanDiscrepancy(kernel=self.kernel, bandwidths=widths)
         return Objective(loss, facts={"bandwidths_": widths})
 
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus the unbiased estimate of MMD²(T(A), B) on held-out points: higher is better.
-
-        Args:
-            Xs: held-out source points ``(n_s, *event_shape)``.
-            Xt: held-out target points ``(n_t, *event_shape)``.
-
-        With the kernel of the fit, so aligners of different kernels can't be compared by it.
-        """
-        moved = self.transform(self._check_new(Xs, "Xs", minimum=2))
-        target = self._check_new(Xt, "Xt", minimum=2)
-        values = [
-            distances.mmd2(moved, target, kernel=self.kernel, bandwidth=h)
-            for h in self.bandwidths_ or (None,)
-        ]
-        return -float(np.mean(values))
-
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.batch_size < 2:

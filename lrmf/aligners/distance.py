@@ -1,4 +1,4 @@
-"""The likelihood-ratio distance between two data sets, without a map."""
+"""The likelihood-ratio distance of two data sets within a family, by refits, without a map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..points import check_pair
 from ..specs import Gaussian, Identity
 from .likelihood_ratio import LRMF
 
-__all__ = ["LikelihoodRatioDistance", "lrd"]
+__all__ = ["LikelihoodRatioDistance", "family_lrd"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LikelihoodRatioDistance:
     stderr: float
 
 
-def lrd(
+def family_lrd(
     Xs: Any,
     Xt: Any,
     *,
@@ -34,12 +34,15 @@ def lrd(
     seed: int = 0,
     **options: Any,
 ) -> LikelihoodRatioDistance:
-    """The likelihood-ratio distance d(A, B; M) of two data sets (paper, Definition 2.1).
+    """The likelihood-ratio distance d(A, B; M) within a family M (paper, Definition 2.1).
 
     d = max E_A[log P(a; θ_A)] + max E_B[log P(b; θ_B)] - max (E_A[log P(a; θ)] + E_B[log P(b; θ)])
 
     One shared model is fitted to both data sets, copies of it further to each alone, and their
     gains are measured on held-out points. From 0, when M can't tell A from B, to 2 log 2.
+
+    It shows what a family sees, and depends on units, on the budget of the refits, and in many
+    dimensions on how they overfit. To judge whether two data sets are alike, take `lrmf.lrd`.
 
     Args:
         Xs: points of A ``(n_a, *event_shape)``.
@@ -57,7 +60,7 @@ def lrd(
 
     >>> rng = np.random.default_rng(0)
     >>> a, b = rng.normal(size=(2, 400, 1)) + np.array([0.0, 4.0])[:, None, None]
-    >>> distance = lrd(a, b, learning_rate=0.02, steps=1000, progress=False)
+    >>> distance = family_lrd(a, b, learning_rate=0.02, steps=1000, progress=False)
     >>> bool(abs(distance.value - np.log(1 + 4.0)) < 0.3)  # log(1 + δ²/4σ²) for equal variances
     True
     """

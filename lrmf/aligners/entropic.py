@@ -169,34 +169,6 @@ class EntropicOT(ComputedAligner):
         points = self._check_new(X, "X")
         return self._barycentres(points, self.source_points_, self.source_potential_)
 
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus the debiased Sinkhorn divergence of T(A) and B.
-
-        -OT_ε(T(A), B) + ½ OT_ε(T(A), T(A)) + ½ OT_ε(B, B), with OT_ε the least value of the
-        objective above, in squared units of the data. At most zero, and zero only where the two
-        samples agree: higher is better. Here ε is a twentieth of the mean squared distance of two
-        points of ``Xt``, whatever the aligner's parameters, so that these can be chosen by it.
-
-        Args:
-            Xs: held-out source points ``(n_s, *event_shape)``.
-            Xt: held-out target points ``(n_t, *event_shape)``.
-
-        Raises:
-            ValueError: bad data, and points of ``Xt`` that all coincide.
-        """
-        source = self._check_new(Xs, "Xs", minimum=2)
-        target = self._check_new(Xt, "Xt", minimum=2)
-        check_squares(source, "Xs")
-        check_squares(target, "Xt")
-        moved, other = (x.reshape(len(x), -1) for x in (self.transform(source), target))
-        epsilon = 0.05 * float(_costs(other, other).mean())
-        if epsilon == 0:
-            raise ValueError(f"all {len(other)} points of Xt coincide; score needs different ones")
-        across, within_moved, within_other = (
-            _value(x, y, epsilon) for x, y in ((moved, other), (moved, moved), (other, other))
-        )
-        return 0.5 * (within_moved + within_other) - across
-
     def _check_parameters(self) -> None:
         check_positive_number("regularization", self.regularization)
         if self.cost_scale is not None and self.cost_scale not in _SCALES:
@@ -213,10 +185,6 @@ class EntropicOT(ComputedAligner):
             for block in _blocks(x, len(there))
         ]
         return np.concatenate(images).reshape(points.shape)
-
-
-def _value(x: Array, y: Array, epsilon: float) -> float:
-    return sinkhorn(_costs(x, y), epsilon, max_iter=10_000, tolerance=1e-4).value
 
 
 def _costs(x: Array, y: Array) -> Array:

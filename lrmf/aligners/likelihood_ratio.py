@@ -123,7 +123,3 @@ class LRMF(SharedDensityAligner):
             refitted=self._density_fits("refitted", domains),
             snapshot="density_",
         )
-
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus the held-out LRMF loss with its constant, in nats: higher is better."""
-        return -self.certificate(Xs, Xt).bound

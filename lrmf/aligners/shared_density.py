@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
-from ..certificate import FamilyCertificate
 from ..checks import check_positive_int, check_positive_number
 from ..models import Density
 from ..objectives import chained
 from ..points import check_weights
 from ..specs import Spec
+from .family import FamilyCertificate
 from .recipe import DensityFit
 from .trained import TrainedAligner
 
@@ -95,11 +94,7 @@ class SharedDensityAligner(TrainedAligner):
         weights = {
             d: check_weights(w, name, len(domains[d])) for d, (w, name) in given_weights.items()
         }
-        if not self.complete_:
-            raise NotFittedError(
-                "the fit did not reach the end, so there is nothing to certify "
-                f"({self.status_}); fit again, from a checkpoint if there is one"
-            )
+        self._check_complete()
         recipe = self._fitted_recipe
         parts = {
             role: getattr(self, part.attribute)
@@ -132,9 +127,9 @@ class SharedDensityAligner(TrainedAligner):
             tolerance=self.tolerance,
         )
 
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus the held-out loss with its constant, in nats: higher is better."""
-        return -self.certificate(Xs, Xt).bound
+    @property
+    def _tolerance(self) -> float:
+        return self.tolerance
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 from ..backends import get_backend
 from ..backends.base import check_dtype
@@ -208,6 +209,13 @@ class TrainedAligner(Aligner):
         points = check_rows(x, argument, minimum=minimum, dtype=self.dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points
+
+    def _check_complete(self) -> None:
+        if not self.complete_:
+            raise NotFittedError(
+                "the fit did not reach the end, so there is nothing to certify "
+                f"({self.status_}); fit again, from a checkpoint if there is one"
+            )
 
     def _config(self, **changes: Any) -> FitConfig:
         """The settings of the main part, or of another one with these changes."""

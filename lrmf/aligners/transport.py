@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,25 +29,6 @@ class TransportAligner(DiscrepancyAligner):
     """An aligner that computes plans of T(a) and b on the host, then takes a gradient step."""
 
     cost: Cost
-
-    def score(self, Xs: Any, Xt: Any) -> float:
-        """Minus the objective on held-out points, without minibatches: higher is better.
-
-        Args:
-            Xs: held-out source points ``(n_s, *event_shape)``.
-            Xt: held-out target points ``(n_t, *event_shape)``.
-
-        It needs memory for the n_s · n_t costs. Two samples of one distribution are some distance
-        apart, the smaller they are the more, so compare scores of one pair of samples.
-        """
-        source = self._check_new(Xs, "Xs", minimum=2)
-        target = self._check_new(Xt, "Xt", minimum=2)
-        moved, other = _rows(self.transform(source)), _rows(target)
-        return -_value(self.cost, moved, other, self._plans().of(moved, other))
-
-    @abstractmethod
-    def _plans(self) -> _Plans:
-        """What computes the plans of the fitted aligner."""
 
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         import_pot()
@@ -138,16 +118,13 @@ class EMDFlow(TransportAligner):
     ) -> None:
         self._store(locals())
 
-    def _plans(self) -> _Plans:
-        return _ExactPlans(self.cost)
-
     def _objective(
         self,
         data: Mapping[str, Rows],
         held_out: Mapping[str, Rows],
         seed: np.random.SeedSequence,
     ) -> Objective:
-        return Objective(TransportCost(cost=self.cost), self._plans())
+        return Objective(TransportCost(cost=self.cost), _ExactPlans(self.cost))
 
 
 class SinkhornFlow(TransportAligner):
@@ -252,9 +229,6 @@ class SinkhornFlow(TransportAligner):
     ) -> None:
         self._store(locals())
 
-    def _plans(self) -> _Plans:
-        return _EntropicPlans(self.cost, self.epsilon_, self.max_iter, self.tolerance)
-
     def _objective(
         self,
         data: Mapping[str, Rows],
@@ -350,14 +324,6 @@ class _EntropicPlans(_Plans):
             - 0.5 * target.value
         )
         return {"plan": plan, "source_plan": source_plan, "offset": np.asarray(offset)}
-
-
-def _value(cost: Cost, x: Array, y: Array, found: Arrays) -> float:
-    """`TransportCost` in NumPy."""
-    total = np.sum(found["plan"] * _costs(cost, x, y))
-    if "source_plan" in found:
-        total -= 0.5 * np.sum(found["source_plan"] * _costs(cost, x, x))
-    return float(total + found.get("offset", 0.0))
 
 
 def _costs(cost: Cost, x: Array, y: Array) -> Array:

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..certificate import FamilyCertificate
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import RealNVP
+from .family import FamilyCertificate
 from .recipe import Objective, Part, Recipe, between, flows
 from .shared_density import SharedDensityAligner
 

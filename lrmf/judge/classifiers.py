@@ -28,7 +28,7 @@ Expert = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], Log
 _CERTAIN = 30.0
 _BINS = 64
 _COLUMNS = 48
-_WAVES = 200
+_WAVES = 128
 
 
 def normal(x: np.ndarray, is_a: np.ndarray, weight: np.ndarray, _: np.random.Generator) -> Logits:
@@ -105,7 +105,7 @@ def boosting(
         return np.stack([np.searchsorted(e, c, side="right") for e, c in pairs], axis=1)
 
     model = HistGradientBoostingClassifier(
-        max_iter=60,
+        max_iter=50,
         max_leaf_nodes=12,
         l2_regularization=1.0,
         max_bins=_BINS,

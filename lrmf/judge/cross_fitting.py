@@ -11,11 +11,8 @@ seen them. So the classifier of a fold has seen none of its sides, and each fold
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -26,6 +23,9 @@ from .classifiers import EXPERTS
 __all__ = ["FOLDS", "Measured", "distance", "measure", "shrink"]
 
 FOLDS = 5
+
+# Points that experts learn from, of more.
+_ENOUGH = 30_000
 
 # What a slope must earn, in standard deviations of what noise earns by chance.
 _PRICE = 1.0
@@ -67,7 +67,9 @@ def measure(
         fold[side] = rng.permutation(np.arange(side.sum()) % FOLDS)
 
     def learn(pair: tuple[int, int], own: np.random.SeedSequence) -> tuple[np.ndarray, np.ndarray]:
-        train = ~np.isin(fold, pair)
+        train = np.flatnonzero(~np.isin(fold, pair))
+        if len(train) > _ENOUGH:
+            train = np.random.default_rng(own).choice(train, _ENOUGH, replace=False)
         columns: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for expert, x, child in zip(EXPERTS.values(), views, own.spawn(len(EXPERTS)), strict=True):
             logits = expert(x[train], is_a[train], weight[train], np.random.default_rng(child))
@@ -75,10 +77,12 @@ def measure(
                 found.append(logits(x[fold == k]))
         return np.concatenate(columns[0], axis=1), np.concatenate(columns[1], axis=1)
 
-    pairs = list(itertools.combinations(range(FOLDS), 2))
     logits = {}  # of fold j by experts that saw neither j nor k
-    for (j, k), both in zip(pairs, _in_threads(learn, zip(pairs, seeds, strict=True)), strict=True):
-        logits[j, k], logits[k, j] = both
+    # On a busy machine the libraries' threads wait for each other, for minutes. Threads of our own
+    # are no way out: scikit-learn's trees set the filters of warnings, which threads share.
+    with ThreadpoolController().limit(limits=1):
+        for (j, k), own in zip(itertools.combinations(range(FOLDS), 2), seeds, strict=True):
+            logits[j, k], logits[k, j] = learn((j, k), own)
 
     def slopes(folds: Iterable[int], unseen: int) -> np.ndarray:
         rows = np.concatenate([np.flatnonzero(fold == j) for j in folds])
@@ -136,18 +140,3 @@ def shrink(logits: np.ndarray, is_a: np.ndarray, weight: np.ndarray) -> np.ndarr
         bounds=[(0.0, None)] * x.shape[1],
     )
     return np.asarray(found.x / scale)
-
-
-def _in_threads(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """The tasks' results in order: a thread for each core, and one core for each thread.
-
-    The libraries' own threads would wait for each other, on a busy machine for minutes.
-    """
-    libraries = ThreadpoolController()
-
-    def alone(task: tuple[Any, ...]) -> Any:
-        with libraries.limit(limits=1, user_api="openmp"):  # every thread has its own setting
-            return work(*task)
-
-    with libraries.limit(limits=1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(alone, tasks))

@@ -47,6 +47,7 @@ def lrd(
         ValueError: data that cannot be judged: too few points, NaN, nothing that varies, weights
             that are negative or all zero, or a tolerance out of range.
 
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> a, b = rng.normal(size=(2, 1000, 2))
     >>> lrd(a, b).decision

@@ -35,7 +35,7 @@ class TestData:
 
     def test_of_the_distance(self, backend, name):
         with pytest.raises(ValueError, match=HOLDS.format(name)):
-            lrmf.lrd(**{"Xs": GOOD, "Xt": GOOD} | {name: BAD_VALUES}, backend=backend)
+            lrmf.family_lrd(**{"Xs": GOOD, "Xt": GOOD} | {name: BAD_VALUES}, backend=backend)
 
 
 def test_data_are_keywords_or_in_the_order_of_pot(aligner):
@@ -58,7 +58,7 @@ class TestFeaturesThatDiffer:
 
     def test_of_the_distance(self, backend, shape, message):
         with pytest.raises(ValueError, match=message):
-            lrmf.lrd(GOOD, np.zeros(shape), backend=backend)
+            lrmf.family_lrd(GOOD, np.zeros(shape), backend=backend)
 
 
 def test_event_shapes_that_differ(aligner):
@@ -180,7 +180,7 @@ def test_unknown_backend(small, name):
     with pytest.raises(ValueError, match=r"unknown backend .*; choose one of \('jax', 'tfp'\)"):
         small(backend=name).fit(Xs=GOOD, Xt=GOOD)
     with pytest.raises(ValueError, match="unknown backend"):
-        lrmf.lrd(GOOD, GOOD, backend=name)
+        lrmf.family_lrd(GOOD, GOOD, backend=name)
 
 
 @pytest.mark.parametrize(("name", "module"), [("jax", "jax"), ("tfp", "tensorflow_probability")])
@@ -196,20 +196,20 @@ def test_missing_extra(small, monkeypatch, name, module):
 @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan"), "half", None, True])
 def test_held_out(value):
     with pytest.raises(ValueError, match=r"^held_out must lie in \[0, 1\), got "):
-        lrmf.lrd(GOOD, GOOD, held_out=value)
+        lrmf.family_lrd(GOOD, GOOD, held_out=value)
 
 
 @pytest.mark.parametrize(("held_out", "parts"), [(0.02, "29 and 1"), (0.97, "1 and 29")])
 def test_held_out_that_leaves_too_little(held_out, parts):
     message = f"held_out={held_out} splits the 30 points of Xt into {parts}; both parts need two"
     with pytest.raises(ValueError, match=message):
-        lrmf.lrd(np.tile(GOOD, (10, 1)), GOOD, held_out=held_out)
+        lrmf.family_lrd(np.tile(GOOD, (10, 1)), GOOD, held_out=held_out)
 
 
 @pytest.mark.parametrize("value", [-1, None, "0"])
 def test_seed_of_lrd(value):
     with pytest.raises(ValueError, match=r"^seed must be a non-negative integer, got "):
-        lrmf.lrd(GOOD, GOOD, seed=value)
+        lrmf.family_lrd(GOOD, GOOD, seed=value)
 
 
 @pytest.mark.parametrize("checkpoint", ["nowhere/fit.ckpt", "."])

@@ -6,6 +6,7 @@ from scipy.stats import multivariate_normal
 from sklearn.exceptions import NotFittedError
 
 import lrmf
+from lrmf.aligners.family import FamilyCertificate
 from lrmf.theory import gaussian
 
 
@@ -33,7 +34,7 @@ def mixed_closed_form(a, b):
 
 def distance(a, b, **changes):
     settings = {"steps": 800, "refit_steps": 600, "learning_rate": 0.05, "progress": False}
-    return lrmf.lrd(a, b, **settings | changes)
+    return lrmf.family_lrd(a, b, **settings | changes)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ class TestHeldOut:
             self.told.append(self.get_params())
             return self
 
-        def certificate(self, Xs, Xt):
+        def family_certificate(self, Xs, Xt):
             seen["measure"] = (Xs, Xt)
             zeros = [np.zeros(2)] * 2
             return FamilyCertificate.from_terms(
@@ -107,9 +108,9 @@ class TestHeldOut:
 
         monkeypatch.setattr(lrmf.LRMF, "told", [], raising=False)
         monkeypatch.setattr(lrmf.LRMF, "fit", fit)
-        monkeypatch.setattr(lrmf.LRMF, "certificate", certificate)
+        monkeypatch.setattr(lrmf.LRMF, "family_certificate", family_certificate)
         a, b = np.arange(100.0)[:, None], np.arange(200.0, 240.0)[:, None]
-        lrmf.lrd(a, b, **changes)
+        lrmf.family_lrd(a, b, **changes)
         return (a, b), seen["fit"], seen["measure"]
 
     @pytest.mark.parametrize("held_out", [0.5, 0.25])
@@ -151,9 +152,9 @@ class TestHeldOut:
 def test_options_reach_the_aligner():
     a, b = normals(50)
     with pytest.raises(ValueError, match="refit_steps must be a positive integer, got 0"):
-        lrmf.lrd(a, b, refit_steps=0)
+        lrmf.family_lrd(a, b, refit_steps=0)
     with pytest.raises(TypeError, match="unexpected keyword argument 'learning_rte'"):
-        lrmf.lrd(a, b, learning_rte=0.1)
+        lrmf.family_lrd(a, b, learning_rte=0.1)
 
 
 def test_another_family(backend):

@@ -180,7 +180,9 @@ class TestSources:
         np.testing.assert_array_equal(
             found.inverse_transform(files[0]), expected.inverse_transform(PAIR.source)
         )
-        assert found.family_certificate(*files) == expected.family_certificate(PAIR.source, PAIR.target)
+        assert found.family_certificate(*files) == expected.family_certificate(
+            PAIR.source, PAIR.target
+        )
 
     def test_points_that_change_during_the_fit_are_refused(self, monkeypatch):
         model = make("lrmf").fit(Xs=PAIR.source, Xt=PAIR.target)

@@ -1,18 +1,20 @@
 """`lrmf.lrd` on data whose distance is known, and on data that cannot be judged."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
 
 import lrmf.judge
-from lrmf.judge import lrd, pair
+from lrmf.judge import cross_fitting, lrd, pair
 from lrmf.judge.pair import MINIMUM
 
 RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(size=(2, 500, 3))
 
 
-def same(law, n=1000, seed=0):
+def same(law, n=400, seed=0):
     return law(np.random.default_rng(seed), n), law(np.random.default_rng(seed + 1), n)
 
 
@@ -24,26 +26,29 @@ ONE_LAW = {
     "a constant feature": lambda rng, n: np.stack([rng.normal(size=n), np.ones(n)], axis=1),
     "counts": lambda rng, n: rng.poisson(3.0, size=(n, 2)),
     "yes or no": lambda rng, n: rng.random((n, 1)) < 0.5,
-    "16 features": lambda rng, n: rng.normal(size=(n, 16)),
 }
 
 
 @pytest.mark.parametrize("law", ONE_LAW.values(), ids=ONE_LAW)
 def test_one_law(law):
-    found = lrd(*same(law))
-    assert found.decision == "aligned", found
-    assert abs(found.lrd) < 0.01
-    assert all(c.truth == pytest.approx(0.1, abs=1e-6) for c in found.positive)
+    assert abs(lrd(*same(law), controls=False).lrd) < 0.01
+
+
+@pytest.mark.parametrize("law", ["normal", "counts"])
+def test_one_law_is_aligned(law):
+    found = lrd(*same(ONE_LAW[law], n=1000))
+    assert found.decision == "aligned", found.verdict
+    assert [c.truth for c in found.controls] == pytest.approx([0.0, 0.1, 0.1, 0.2, 0.2], abs=1e-6)
 
 
 def test_the_same_array_twice():
-    points = np.random.default_rng(0).normal(size=(1500, 64))
+    points = np.random.default_rng(0).normal(size=(600, 64))
     found = lrd(points, points.copy(), controls=False)
     assert abs(found.lrd) < 0.005
 
 
 def test_one_law_in_too_many_dimensions_is_not_decided():
-    found = lrd(*same(lambda rng, n: rng.normal(size=(n, 300)), n=200))
+    found = lrd(*same(lambda rng, n: rng.normal(size=(n, 200)), n=100))
     assert found.decision == "not decided"
     assert abs(found.lrd) < 0.02
     assert "cause: too few points" in found.verdict
@@ -61,8 +66,8 @@ def test_a_shift_is_measured(d):
     x = stats.norm.ppf((np.arange(10_000) + 0.5) / 10_000)
     truth = 2.0 * (np.log(2.0) - np.mean(np.logaddexp(0.0, 2.0 * x - 2.0)))
     a, b = same(lambda rng, n: rng.normal(size=(n, d)))
-    found = lrd(a, b + 2.0 / np.sqrt(d))
-    assert found.decision == "not aligned"
+    found = lrd(a, b + 2.0 / np.sqrt(d), controls=d == 1)
+    assert (found.decision == "not aligned") == (d == 1)
     assert found.lrd == pytest.approx(truth, abs=4.0 * found.lrd_stderr)
     assert found.lrd > 0.9 * truth
 
@@ -78,12 +83,13 @@ SHAPES_OF_DIFFERENCE = {
 @pytest.mark.parametrize("change", SHAPES_OF_DIFFERENCE.values(), ids=SHAPES_OF_DIFFERENCE)
 def test_it_sees(change):
     a, b = same(ONE_LAW["normal"])
-    assert lrd(a, change(b)).decision == "not aligned"
+    found = lrd(a, change(b), controls=False)
+    assert found.lrd - 3.0 * found.lrd_stderr > 0.0
 
 
-@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e3, 1e6])
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
 def test_units_drop_out(unit):
-    a, b = NORMAL[0], 1.3 * NORMAL[1] + 0.3
+    a, b = NORMAL[0, :60], 1.3 * NORMAL[1, :60] + 0.3
     scales = np.array([unit, 1.0, 1.0 / unit])
     plain, scaled = (lrd(s * a + 100.0 * s, s * b + 100.0 * s) for s in (1.0, scales))
     assert scaled.lrd == pytest.approx(plain.lrd, abs=1e-9)
@@ -119,9 +125,9 @@ def test_images_are_flattened():
 
 
 def test_unequal_sides():
-    a, b = RNG.normal(size=(150, 2)), RNG.normal(size=(3000, 2))
+    a, b = RNG.normal(size=(150, 2)), RNG.normal(size=(1500, 2))
     found = lrd(a, b)
-    assert (found.n_source, found.n_target) == (150, 3000)
+    assert (found.n_source, found.n_target) == (150, 1500)
     assert abs(found.lrd) < 0.02
     # A control has sides of the same sizes, and an error of the same size as a real difference.
     assert found.controls[1].lrd_stderr > 0.012
@@ -131,33 +137,33 @@ def test_unequal_sides():
 class TestWeights:
     # Two clusters, of which A has three times as many points of the first as B.
     rng = np.random.default_rng(3)
-    first = rng.random(1200) < 0.75
-    second = rng.random(1200) < 0.25
-    a = rng.normal(size=(1200, 2)) + 5.0 * first[:, None]
-    b = rng.normal(size=(1200, 2)) + 5.0 * second[:, None]
+    first = rng.random(600) < 0.75
+    second = rng.random(600) < 0.25
+    a = rng.normal(size=(600, 2)) + 5.0 * first[:, None]
+    b = rng.normal(size=(600, 2)) + 5.0 * second[:, None]
 
     def test_they_make_up_for_proportions(self):
-        assert lrd(self.a, self.b).decision == "not aligned"
+        assert lrd(self.a, self.b, controls=False).lrd > 0.2
         weights = np.where(self.first, 1.0, 9.0)
-        assert lrd(self.a, self.b, sample_weight_s=weights).decision == "aligned"
+        assert lrd(self.a, self.b, sample_weight_s=weights, controls=False).lrd < 0.02
         back = np.where(self.second, 9.0, 1.0)
         assert lrd(self.a, self.b, sample_weight_t=7.0 * back, controls=False).lrd < 0.02
 
     def test_equal_weights_are_none(self):
         plain = lrd(self.a, self.b, controls=False)
-        assert lrd(self.a, self.b, controls=False, sample_weight_s=np.full(1200, 3.0)) == plain
+        assert lrd(self.a, self.b, controls=False, sample_weight_s=np.full(600, 3.0)) == plain
 
     def test_a_point_without_weight_is_left_out(self):
-        spoiled = np.concatenate([self.a, np.full((300, 2), 99.0)])
-        weights = np.concatenate([np.ones(1200), np.zeros(300)])
+        spoiled = np.concatenate([self.a, np.full((100, 2), 99.0)])
+        weights = np.concatenate([np.ones(600), np.zeros(100)])
         found = lrd(spoiled, self.b, sample_weight_s=weights, controls=False)
         assert found == lrd(self.a, self.b, controls=False)
-        assert np.isnan(found.log_ratio_source[1200:]).all()
+        assert np.isnan(found.log_ratio_source[600:]).all()
 
     @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
     @pytest.mark.parametrize("side", ["s", "t"])
     def test_bad_values(self, bad, side):
-        weights = np.ones(1200)
+        weights = np.ones(600)
         weights[3] = bad
         with pytest.raises(
             ValueError, match=f"sample_weight_{side} must be finite and zero or more"
@@ -166,11 +172,11 @@ class TestWeights:
 
     def test_bad_shapes(self):
         with pytest.raises(ValueError, match="not all zero"):
-            lrd(self.a, self.b, sample_weight_s=np.zeros(1200))
-        with pytest.raises(ValueError, match=r"of shape \(1200,\), one weight a point, got \(7,\)"):
+            lrd(self.a, self.b, sample_weight_s=np.zeros(600))
+        with pytest.raises(ValueError, match=r"of shape \(600,\), one weight a point, got \(7,\)"):
             lrd(self.a, self.b, sample_weight_s=np.ones(7))
         with pytest.raises(TypeError, match="sample_weight_t must hold real numbers"):
-            lrd(self.a, self.b, sample_weight_t=["many"] * 1200)
+            lrd(self.a, self.b, sample_weight_t=["many"] * 600)
 
 
 def test_the_log_ratio_shows_where():
@@ -179,6 +185,21 @@ def test_the_log_ratio_shows_where():
     found = lrd(a, b, controls=False)
     assert found.log_ratio_target[:50].max() < -1.0
     assert np.abs(np.median(found.log_ratio_target[50:])) < 0.5
+
+
+def test_experts_need_no_more_than_so_many_points(monkeypatch):
+    a, b = NORMAL
+    whole = lrd(a, b + 0.5, controls=False)
+    monkeypatch.setattr(cross_fitting, "_ENOUGH", 300)
+    part = lrd(a, b + 0.5, controls=False)
+    assert part.lrd != whole.lrd
+    assert part.lrd == pytest.approx(whole.lrd, abs=0.1)
+
+
+def test_the_filters_of_warnings_stay(recwarn):
+    before = list(warnings.filters)
+    lrd(NORMAL[0, :50], NORMAL[1, :50], controls=False)
+    assert warnings.filters == before
 
 
 def test_of_many_points_some_are_drawn(monkeypatch):
@@ -254,8 +275,8 @@ class TestBadInput:
 
     def test_a_side_inside_the_other_s_support(self):
         rng = np.random.default_rng(0)
-        inside = lrd(rng.uniform(-1, 1, size=(400, 2)), rng.uniform(-0.3, 0.3, size=(400, 2)))
-        assert inside.decision == "not aligned"
+        wide, narrow = rng.uniform(-1.0, 1.0, size=(400, 2)), rng.uniform(-0.3, 0.3, size=(400, 2))
+        assert lrd(wide, narrow, controls=False).lrd > 0.8
 
     def test_features_that_repeat(self):
         twice = lrd(*(x[:, [0, 0, 1]] for x in NORMAL), controls=False)

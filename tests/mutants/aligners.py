@@ -20,7 +20,9 @@ POINTS = ("tests/test_checks.py", "tests/test_points.py")
 RECIPE = "tests/aligners/test_recipe.py"
 PARAMETERS = ("tests/aligners/test_estimator.py", "-k", "params or clone")
 
-certificate = partial(Mutant, file="lrmf/certificate.py", tests=("tests/test_certificate.py",))
+certificate = partial(
+    Mutant, file="lrmf/aligners/family.py", tests=("tests/aligners/test_family.py",)
+)
 shared = partial(Mutant, file="lrmf/aligners/shared_density.py")
 points = partial(Mutant, file="lrmf/points.py", tests=POINTS)
 base = partial(Mutant, file="lrmf/aligners/base.py")

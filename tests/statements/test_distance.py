@@ -73,7 +73,7 @@ def test_the_library_computes_the_distance_of_two_samples(backend, record_proper
     d, rng = 3, np.random.default_rng(3)
     a, b = rng.normal(size=(2, 300, d)) * np.array([1.0, 1.5])[:, None, None]
     b[:, 0] += 1.0
-    found = lrmf.lrd(
+    found = lrmf.family_lrd(
         a,
         b,
         held_out=0,

@@ -126,7 +126,7 @@ def test_lrd_lands_on_the_closed_form(backend, features):
     b = stats.norm(0.8, 1.3).rvs(size=(600, features), random_state=rng).clip(-3, 3)
     edges = tuple(np.linspace(-3, 3, 7) for _ in range(features))
     p, q = histogram.fit(a, edges), histogram.fit(b, edges)
-    found = lrmf.lrd(
+    found = lrmf.family_lrd(
         a,
         b,
         density=lrmf.Histogram(edges=edges),
@@ -154,9 +154,9 @@ def test_lrd_refuses_points_outside_the_edges_before_fitting_and_after():
     a, b = rng.uniform(size=(2, 40, 1))
     density = lrmf.Histogram(edges=[0.0, 0.5, 1.0])
     with pytest.raises(ValueError, match="Xs holds 20 points outside the edges"):
-        lrmf.lrd(a + 1.0, b, density=density, progress=False)
+        lrmf.family_lrd(a + 1.0, b, density=density, progress=False)
     with pytest.raises(ValueError, match="Xt holds 40 points outside the edges"):
-        lrmf.lrd(a, b - 1.0, density=density, held_out=0, progress=False)
+        lrmf.family_lrd(a, b - 1.0, density=density, held_out=0, progress=False)
     model = lrmf.LRMF(
         transform=lrmf.Identity(), density=density, steps=2, refit_steps=2, progress=False
     ).fit(Xs=a, Xt=b)

@@ -117,7 +117,7 @@ def rich(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
         f"realnvp_{name}": array.tolist() for name, array in model.transform_.arrays.items()
     }
     for name, points in images.items():
-        distance = lrmf.lrd(
+        distance = lrmf.family_lrd(
             points, fresh.target, density=density, steps=steps, seed=seed, progress=False
         )
         numbers |= {

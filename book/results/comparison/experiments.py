@@ -330,7 +330,7 @@ def judge(
         "sliced_wasserstein": float(lrmf.distances.sliced_wasserstein(moved, test.target, seed=0)),
     }
     if certify:
-        distance = lrmf.lrd(
+        distance = lrmf.family_lrd(
             moved, test.target, density=DENSITY, steps=min(steps, 2000),
             refit_steps=min(steps, 1000), seed=seed, progress=False,
         )  # fmt: skip

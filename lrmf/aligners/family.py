@@ -1,4 +1,4 @@
-"""The certificate: held-out numbers, their standard errors, and a verdict in words."""
+"""What refitted copies and private densities say: held-out numbers and a verdict in words."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _SHARED_PART = 0.01
 @dataclass(frozen=True, kw_only=True)
 class FamilyCertificate:
     """Whether held-out data say that T(A) and B are indistinguishable to the family M.
+
+    By the paper's own criterion, and no better than the family, the budget of the refits and the
+    number of points allow: see `lrmf.lrd` for a judge of any alignment.
 
     Attributes:
         lrd: the likelihood-ratio distance d(T(A), B; M) in nats, refitted: what copies of the

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from lrmf.certificate import FamilyCertificate
+from lrmf.aligners.family import FamilyCertificate
 
 ALIGNED = {
     "lrd": 0.02,
@@ -31,7 +31,9 @@ def from_terms(*, tolerance=0.1, weights=(None, None), **terms):
     gains, bounds = (
         [terms[f"{kind}_{side}"] for side in ("source", "target")] for kind in ("gain", "bound")
     )
-    return FamilyCertificate.from_terms(gains=gains, bounds=bounds, weights=weights, tolerance=tolerance)
+    return FamilyCertificate.from_terms(
+        gains=gains, bounds=bounds, weights=weights, tolerance=tolerance
+    )
 
 
 def test_numbers_are_sums_of_the_two_sides_means():
