@@ -66,7 +66,8 @@ def _fit_and_certify(backend: Backend) -> dict[str, Any]:
     import lrmf
 
     pair, held_out = lrmf.data.moons(), lrmf.data.moons(seed=1)
-    model = lrmf.LRMF(backend=backend, progress=False)
+    # Only the family's own certificate needs private densities and refitted copies.
+    model = lrmf.LRMF(backend=backend, private_steps=0, refit_steps=0, progress=False)
     model.fit(Xs=pair.source, Xt=pair.target)
     fitted = time.perf_counter()
     certificate = model.certificate(held_out.source, held_out.target)
@@ -77,8 +78,6 @@ def _fit_and_certify(backend: Backend) -> dict[str, Any]:
         "verdict": verdict,
         "lrd": certificate.lrd,
         "lrd_stderr": certificate.lrd_stderr,
-        "bound": certificate.bound,
-        "bound_stderr": certificate.bound_stderr,
         "peak_memory_bytes": peak_memory(),
     }
 

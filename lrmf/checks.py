@@ -8,6 +8,7 @@ import numpy as np
 
 __all__ = [
     "check_fraction",
+    "check_non_negative_int",
     "check_non_negative_number",
     "check_positive_int",
     "check_positive_number",
@@ -19,6 +20,12 @@ def check_positive_int(name: str, value: object) -> None:
     """Refuse anything but a positive integer."""
     if not _is_integer(value) or value < 1:  # type: ignore[operator]
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def check_non_negative_int(name: str, value: object) -> None:
+    """Refuse anything but zero or a positive integer."""
+    if not _is_integer(value) or value < 0:  # type: ignore[operator]
+        raise ValueError(f"{name} must be zero or a positive integer, got {value!r}")
 
 
 def check_seed(value: object) -> None:

@@ -20,6 +20,12 @@ PARAMETERS = {
         (0, -5, 2.5, "100", True, None, NAN),
         (1, 10**9, np.int64(3)),
     ),
+    "non_negative_int": (
+        lambda value: checks.check_non_negative_int("name", value),
+        "name must be zero or a positive integer, got ",
+        (-5, 2.5, "100", True, None, NAN),
+        (0, 1, np.int64(3)),
+    ),
     "seed": (
         checks.check_seed,
         "seed must be a non-negative integer, got ",

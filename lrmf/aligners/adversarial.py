@@ -36,9 +36,8 @@ class AdversarialFlow(TrainedAligner):
     and P_A' maximises the first term. With both densities optimal that is d(T(A), B; M).
 
     **The value of a game certifies nothing.** It is that of an adversary as good as its training
-    made it, and there is no bound to hold it against (paper, Figure 3). So there is no
-    certificate here, neither ``history_`` nor `score` tells whether T(A) and B are aligned, and
-    `lrd` of the transformed points does.
+    made it, and there is no bound to hold it against (paper, Figure 3). So ``history_`` does not
+    tell whether T(A) and B are aligned; `certificate`, whose judge took no part in the game, does.
 
     Args:
         transform: the flow T: a spec, a flowjax bijection or a TFP bijector.

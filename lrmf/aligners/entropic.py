@@ -55,8 +55,7 @@ class EntropicOT(ComputedAligner):
 
     Sources: Cuturi, Sinkhorn distances (2013); Courty et al., Optimal transport for domain
     adaptation (2017); Pooladian and Niles-Weed, Entropic estimation of optimal transport maps
-    (2021); Feydy et al., Interpolating between optimal transport and MMD using Sinkhorn
-    divergences (2019), for the score.
+    (2021).
 
     Args:
         regularization: ε, in units of ``cost_scale``.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
 from ..specs import RealNVP
@@ -36,8 +38,10 @@ class LRMF(SharedDensityAligner):
         seed: of initial arrays, minibatches and the validation split.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
-        private_steps: steps for each private density, ``steps`` by default.
-        refit_steps: steps for each refitted copy of the shared density.
+        private_steps: steps for each private density, ``steps`` by default; 0 fits none, and the
+            loss comes without its constant.
+        refit_steps: steps for each refitted copy of the shared density; 0 fits none. Only
+            `family_certificate` needs private densities and copies.
         refit_learning_rate: their initial step size; by default a tenth of ``learning_rate``,
             which keeps networks from overfitting, and all of it for `Gaussian` and `Histogram`.
         validation_fraction: share of both data sets that is held out to monitor the loss.
@@ -56,7 +60,7 @@ class LRMF(SharedDensityAligner):
         private_source_, private_target_: the densities fitted to A and to B.
         refitted_source_, refitted_target_: the shared density fitted further to T(A) and to B.
         constant_: c(A, B) on the training data, in nats; NaN, and left out of ``history_``,
-            where a solver gave up (``status_``).
+            where there is none or a solver gave up (``status_``).
         history_: ``step`` and ``loss`` (with the constant) of every step, and
             ``validation_step`` and ``validation_loss`` where data were held out.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
@@ -117,7 +121,7 @@ class LRMF(SharedDensityAligner):
                 ),
             },
             maps={"source": (("transform", False),), "target": ()},
-            objective=Objective(likelihood_ratio),
+            objective=Objective(likelihood_ratio, facts={"constant_": np.nan}),
             config=self._config(),
             private=self._density_fits("private", domains),
             refitted=self._density_fits("refitted", domains),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
-from ..checks import check_positive_int, check_positive_number
+from ..checks import check_non_negative_int, check_positive_number
 from ..models import Density
 from ..objectives import chained
 from ..points import check_weights
@@ -49,6 +50,8 @@ class SharedDensityAligner(TrainedAligner):
                 # Nothing is known of an object of a backend's library: as for any spec.
                 spec = self.density if isinstance(self.density, Spec) else Spec
                 rate = spec.refit_share * self.learning_rate
+        if steps == 0:
+            return ()
         config = self._config(steps=steps, learning_rate=rate, snapshot_every=None, patience=None)
         return tuple(
             DensityFit(
@@ -95,6 +98,11 @@ class SharedDensityAligner(TrainedAligner):
             d: check_weights(w, name, len(domains[d])) for d, (w, name) in given_weights.items()
         }
         self._check_complete()
+        if not (self._fitted_recipe.private and self._fitted_recipe.refitted):
+            raise NotFittedError(
+                "the fit had no private densities or refitted copies, which this certificate "
+                "compares; fit with private_steps and refit_steps above 0"
+            )
         recipe = self._fitted_recipe
         parts = {
             role: getattr(self, part.attribute)
@@ -137,5 +145,5 @@ class SharedDensityAligner(TrainedAligner):
         if self.refit_learning_rate is not None:
             check_positive_number("refit_learning_rate", self.refit_learning_rate)
         if self.private_steps is not None:
-            check_positive_int("private_steps", self.private_steps)
-        check_positive_int("refit_steps", self.refit_steps)
+            check_non_negative_int("private_steps", self.private_steps)
+        check_non_negative_int("refit_steps", self.refit_steps)

@@ -58,8 +58,7 @@ class AUB(SharedDensityAligner):
         seed: of initial arrays, minibatches and the validation split.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
-        private_steps: steps for each private density, ``steps`` by default.
-        refit_steps: steps for each refitted copy of the shared density.
+        private_steps, refit_steps: as in `LRMF`.
         refit_learning_rate: their initial step size; by default as in `LRMF`.
         validation_fraction: share of both data sets that is held out to monitor the loss.
         patience: stop when the validation loss has not improved for so many steps.
@@ -242,7 +241,8 @@ class AUB(SharedDensityAligner):
             },
             maps=maps,
             objective=Objective(
-                Alignment(maps=tuple(maps.items())), facts={"domains_": tuple(domains)}
+                Alignment(maps=tuple(maps.items())),
+                facts={"constant_": np.nan, "domains_": tuple(domains)},
             ),
             config=self._config(),
             private=self._density_fits("private", domains),

@@ -53,15 +53,15 @@ class Bound:
         return self.case.kind(**{**self.case.settings, **backend, **changes})
 
 
+NATURAL = ((-5, 2.5, "100", True, float("nan")), "must be zero or a positive integer, got ")
 COUNT = ((0, -5, 2.5, "100", True, float("nan")), "must be a positive integer, got ")
 POSITIVE = (
     (0, 0.0, -1e-3, float("nan"), float("inf"), "0.1", True, [0.1]),
     "must be a positive number, got ",
 )
 REFUSED = {
-    **dict.fromkeys(
-        ("steps", "batch_size", "private_steps", "refit_steps", "checkpoint_every"), COUNT
-    ),
+    **dict.fromkeys(("steps", "batch_size", "checkpoint_every"), COUNT),
+    **dict.fromkeys(("private_steps", "refit_steps"), NATURAL),
     "snapshot_every": COUNT,
     **dict.fromkeys(("learning_rate", "refit_learning_rate", "tolerance"), POSITIVE),
     "gradient_clip": ((0.0, -1.0, float("nan"), "10", None), "must be a positive number, got "),
@@ -97,6 +97,7 @@ GAME = {**TRAINED, "adversary_learning_rate": 0.05}
 STUCK = {"learning_rate": 1e-9, "steps": 100}
 FRACTION = ((-0.1, 1.0, float("nan"), "0.5", None, True), r"must lie in \[0, 1\), got ")
 GAME_REFUSED = {
+    "private_steps": COUNT,
     "loss": (
         ("wasserstein", None, ["hinge"]),
         r"must be one of \('non-saturating', 'saturating', ",

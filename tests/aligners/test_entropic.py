@@ -109,37 +109,6 @@ def test_cost_scale(scale, function):
     np.testing.assert_allclose(other.transform(1e5 * A), 1e5 * model.transform(A), rtol=1e-5)
 
 
-class TestScore:
-    @staticmethod
-    def value(x, y, epsilon):
-        n, m = len(x), len(y)
-        costs = cdist(x, y, "sqeuclidean")
-        p = ot.sinkhorn([], [], costs, epsilon, method="sinkhorn_log", numItermax=10_000)
-        return np.sum(p * costs) + epsilon * np.sum(p * np.log(np.maximum(p, 1e-300) * n * m))
-
-    def test_it_is_minus_the_divergence(self):
-        model = fit()
-        moved, target = model.transform(HELD_OUT.source), HELD_OUT.target
-        epsilon = 0.05 * cdist(target, target, "sqeuclidean").mean()
-        expected = self.value(moved, target, epsilon) - 0.5 * (
-            self.value(moved, moved, epsilon) + self.value(target, target, epsilon)
-        )
-        assert expected > 1e-3
-        assert model.score(HELD_OUT.source, target) == pytest.approx(-expected, rel=1e-3)
-
-    def test_it_is_zero_for_the_same_points(self):
-        model = fit()
-        assert abs(model.score(A, model.transform(A))) < 1e-5
-
-    def test_it_compares_regularizations(self):
-        scores = [fit(regularization=r).score(HELD_OUT.source, HELD_OUT.target) for r in (0.05, 2)]
-        assert scores[0] > scores[1]
-
-    def test_equal_target_points(self):
-        with pytest.raises(ValueError, match="all 3 points of Xt coincide; score needs different"):
-            fit().score(A, np.ones((3, 2)))
-
-
 class TestSmallRegularization:
     def test_it_stays_finite(self):
         with pytest.warns(ConvergenceWarning, match="raise max_iter or regularization"):

@@ -182,13 +182,6 @@ def test_bound_is_the_loss_with_its_held_out_constant(half_trained):
     assert abs(bound) > 0.1
 
 
-def test_score_is_minus_the_bound(half_trained):
-    score = half_trained.score(TEST.source, TEST.target)
-    assert isinstance(score, float)
-    assert score == -half_trained.family_certificate(TEST.source, TEST.target).bound
-    assert score < -0.1
-
-
 def test_an_aligned_pair_is_certified(fitted):
     certificate = fitted.family_certificate(TEST.source, TEST.target)
     assert certificate.verdict.startswith("aligned")
