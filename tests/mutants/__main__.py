@@ -16,13 +16,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.mutants import aligners, backends, formulas, learning, specs
+from tests.mutants import aligners, backends, couplings, formulas, learning, specs
 from tests.mutants.runner import ROOT, Mutant, Outcome, check_unchanged, examine, faults_of
 
 __all__ = ["ALL", "main"]
 
 ALL = tuple(
-    mutant for part in (specs, backends, learning, aligners, formulas) for mutant in part.MUTANTS
+    mutant
+    for part in (specs, couplings, backends, learning, aligners, formulas)
+    for mutant in part.MUTANTS
 )
 
 
