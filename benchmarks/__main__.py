@@ -112,7 +112,7 @@ def _moons(repeats: int) -> dict[str, Any]:
             _progress(f"moons from a cold process, {backend}: {turn + 1} of {repeats}")
             found.append(certified_moons(backend))
     names = ["wall_seconds", "fit_seconds", "certificate_seconds", "peak_memory_bytes"]
-    names += ["lrd", "lrd_stderr", "bound", "bound_stderr"]
+    names += ["lrd", "lrd_stderr"]
     return {
         backend: {**summarised(found, names), "verdicts": [run["verdict"] for run in found]}
         for backend, found in runs.items()

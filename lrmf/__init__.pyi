@@ -88,6 +88,9 @@ from .specs import (
     Affine as Affine,
 )
 from .specs import (
+    Autoregressive as Autoregressive,
+)
+from .specs import (
     Chain as Chain,
 )
 from .specs import (

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def judge(seed, *, backend="jax", **changes):
-    """Fitted moons, their certificate, 1-NN accuracy on held-out points, and a line that says so."""
+    """Fitted moons, their certificate, 1-NN accuracy on held-out points, and all in a line."""
     train, test = lrmf.data.moons(seed=seed), lrmf.data.moons(seed=1000 + seed)
     began = time.perf_counter()
     settings = {"private_steps": 0, "refit_steps": 0, "progress": False} | changes

@@ -84,7 +84,7 @@ class TestFit:
         _, model = fitted
         model.save(tmp_path / "game.lrmf")
         loaded = lrmf.AdversarialFlow.load(tmp_path / "game.lrmf", backend=OTHER[model.backend])
-        x, y = HELD_OUT.source, HELD_OUT.target
+        x = HELD_OUT.source
         np.testing.assert_allclose(loaded.transform(x), model.transform(x), rtol=1e-4, atol=1e-4)
         assert (loaded.density_ is None) == (model.density_ is None)
         np.testing.assert_equal(loaded.history_, model.history_)
