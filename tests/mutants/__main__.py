@@ -16,22 +16,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-<<<<<<< HEAD
-from tests.mutants import aligners, backends, formulas, judging, learning, specs
-=======
-from tests.mutants import aligners, backends, couplings, formulas, learning, specs
->>>>>>> flows
+from tests.mutants import aligners, backends, couplings, formulas, judging, learning, specs
 from tests.mutants.runner import ROOT, Mutant, Outcome, check_unchanged, examine, faults_of
 
 __all__ = ["ALL", "main"]
 
 ALL = tuple(
     mutant
-<<<<<<< HEAD
-    for part in (specs, backends, learning, aligners, formulas, judging)
-=======
-    for part in (specs, couplings, backends, learning, aligners, formulas)
->>>>>>> flows
+    for part in (specs, couplings, backends, learning, aligners, formulas, judging)
     for mutant in part.MUTANTS
 )
 
