@@ -48,8 +48,8 @@ MUTANTS = (
     ),
     crossing(
         "judge: slopes see the fold that they judge",
-        old="mean @ slopes(others, k)",
-        new="mean @ slopes([k, *others[1:]], others[0])",
+        old="others = [j for j in range(FOLDS) if j != k]",
+        new="others = [j for j in range(FOLDS) if j != k or k == 0][-4:]",
     ),
     crossing(
         "judge: logits are believed as they come",
