@@ -11,7 +11,7 @@ seen them. So the classifier of a fold has seen none of its sides, and each fold
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
