@@ -43,8 +43,8 @@ MUTANTS = (
     ),
     crossing(
         "judge: experts see the fold that they judge",
-        old="train = ~np.isin(fold, pair)",
-        new="train = ~np.isin(fold, pair[:1])",
+        old="train = np.flatnonzero(~np.isin(fold, pair))",
+        new="train = np.flatnonzero(~np.isin(fold, pair[:1]))",
     ),
     crossing(
         "judge: slopes see the fold that they judge",
