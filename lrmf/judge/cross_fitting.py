@@ -11,7 +11,7 @@ seen them. So the classifier of a fold has seen none of its sides, and each fold
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,19 +84,14 @@ def measure(
         for (j, k), own in zip(itertools.combinations(range(FOLDS), 2), seeds, strict=True):
             logits[j, k], logits[k, j] = learn((j, k), own)
 
-    def slopes(folds: Iterable[int], unseen: int) -> np.ndarray:
-        rows = np.concatenate([np.flatnonzero(fold == j) for j in folds])
-        return shrink(np.concatenate([logits[j, unseen] for j in folds]), is_a[rows], weight[rows])
-
-    log_ratio, again, jackknife = np.empty(len(is_a)), np.empty(len(is_a)), []
+    log_ratio, jackknife = np.empty(len(is_a)), []
     for k in range(FOLDS):
         others = [j for j in range(FOLDS) if j != k]
-        mean = np.mean([logits[k, j] for j in others], axis=0)
-        log_ratio[fold == k] = mean @ slopes(others, k)
-        for j in others:
-            again[fold == j] = logits[j, k] @ slopes([i for i in others if i != j], k)
-        left = fold != k
-        jackknife.append(distance(again[left], is_a[left], weight[left])[0])
+        rows = np.concatenate([np.flatnonzero(fold == j) for j in others])
+        unseen = np.concatenate([logits[j, k] for j in others])
+        slopes = shrink(unseen, is_a[rows], weight[rows])
+        log_ratio[fold == k] = np.mean([logits[k, j] for j in others], axis=0) @ slopes
+        jackknife.append(distance(unseen @ slopes, is_a[rows], weight[rows])[0])
     value, stderr = distance(log_ratio, is_a, weight)
     variance = (stderr**2 + (FOLDS - 1) * np.var(jackknife)) / 2.0
     return Measured(value, float(np.sqrt(variance)), log_ratio)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import lrmf.judge
+import lrmf
 from lrmf.judge import cross_fitting, lrd, pair
 from lrmf.judge.pair import MINIMUM
 
@@ -26,6 +26,8 @@ ONE_LAW = {
     "a constant feature": lambda rng, n: np.stack([rng.normal(size=n), np.ones(n)], axis=1),
     "counts": lambda rng, n: rng.poisson(3.0, size=(n, 2)),
     "yes or no": lambda rng, n: rng.random((n, 1)) < 0.5,
+    "16 features": lambda rng, n: rng.normal(size=(n, 16)),
+    "moons": lambda rng, n: lrmf.data.moons(n=n, seed=int(rng.integers(1000))).source,
 }
 
 
@@ -284,4 +286,6 @@ class TestBadInput:
 
 
 def test_public_names():
+    assert lrmf.lrd is lrd
+    assert lrmf.Certificate is lrmf.judge.Certificate
     assert lrmf.judge.__all__ == ["Certificate", "Control", "Decision", "lrd"]

@@ -43,13 +43,13 @@ MUTANTS = (
     ),
     crossing(
         "judge: experts see the fold that they judge",
-        old="train = ~np.isin(fold, pair)",
-        new="train = ~np.isin(fold, pair[:1])",
+        old="train = np.flatnonzero(~np.isin(fold, pair))",
+        new="train = np.flatnonzero(~np.isin(fold, pair[:1]))",
     ),
     crossing(
         "judge: slopes see the fold that they judge",
-        old="mean @ slopes(others, k)",
-        new="mean @ slopes([k, *others[1:]], others[0])",
+        old="others = [j for j in range(FOLDS) if j != k]",
+        new="others = [j for j in range(FOLDS) if j != k or k == 0][-4:]",
     ),
     crossing(
         "judge: logits are believed as they come",
