@@ -22,13 +22,11 @@ from tqdm.auto import tqdm
 from .backends.base import Backend, Game, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
 from .checks import check_positive_int, check_positive_number
-from .points import Rows
+from .minibatches import Minibatches, Points, Weights
 from .specs import Arrays, Spec
 from .stepwise import Assistant, StepwiseTrainer
 
-__all__ = ["FitConfig", "FitResult", "Points", "fit", "whole"]
-
-Points = np.ndarray | Rows
+__all__ = ["FitConfig", "FitResult", "fit"]
 
 Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
 
@@ -126,7 +124,7 @@ def fit(
     config: FitConfig,
     seed: np.random.SeedSequence,
     dtype: str = "float32",
-    weights: Mapping[str, np.ndarray | None] | None = None,
+    weights: Weights | None = None,
     validation: Mapping[str, np.ndarray] | None = None,
     checkpoint: Checkpoint | None = None,
     name: str = "fit",
@@ -174,7 +172,7 @@ def fit(
         trainer = StepwiseTrainer(trainer, data, assistant)
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
-    minibatches = _Minibatches(
+    minibatches = Minibatches(
         data, weights or {}, config.batch_size, drawn=assistant is not None, multiple=devices or 1
     )
     run = _Run(trainer, rng, config)
@@ -335,78 +333,6 @@ class _Run:
                 for role in empty:
                     roles.setdefault(role, {})
         self.snapshots = sorted(snapshots.items())
-
-
-class _Minibatches:
-    """Which rows of each data set a step sees, in batches of one size whatever the data's."""
-
-    def __init__(
-        self,
-        data: Mapping[str, Points],
-        weights: Mapping[str, np.ndarray | None],
-        batch_size: int,
-        *,
-        drawn: bool,
-        multiple: int,
-    ) -> None:
-        self._counts = {name: len(x) for name, x in data.items()}
-        self._sizes, self._shares, self._cumulative = {}, {}, {}
-        for name, n in self._counts.items():
-            self._sizes[name] = size = _multiple(padded_size(n, batch_size), multiple)
-            weight = weights.get(name)
-            if weight is not None and (drawn or n > batch_size):
-                self._cumulative[name] = np.cumsum(weight) / np.sum(weight)
-            elif n <= batch_size and (size > n or weight is not None):
-                self._shares[f"{name}_weight"] = _padded_weights(weight, n, size)
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        """Row numbers ``(*shape, batch)`` of each data set."""
-        indices = {}
-        for name, n in self._counts.items():
-            size = self._sizes[name]
-            if name in self._cumulative:
-                uniform = rng.random(size=(*shape, size))
-                rows = np.searchsorted(self._cumulative[name], uniform, side="right")
-                indices[name] = np.minimum(rows, n - 1)
-            elif n <= size:
-                indices[name] = np.tile(np.arange(size) % n, (*shape, 1))
-            else:
-                indices[name] = rng.integers(n, size=(*shape, size))
-        return indices
-
-    def weights(self, steps: int) -> dict[str, np.ndarray]:
-        """The weights in the batches of each step, ``(steps, batch)``, of data sets used whole."""
-        return {name: np.tile(share, (steps, 1)) for name, share in self._shares.items()}
-
-
-def _multiple(n: int, of: int) -> int:
-    return -(-n // of) * of
-
-
-def padded_size(n: int, most: int) -> int:
-    """How many rows stand for n in a batch of at most ``most``: few numbers for all n."""
-    return min(most, max(512, 1 << (n - 1).bit_length()))
-
-
-def whole(
-    data: Mapping[str, Points], weights: Mapping[str, np.ndarray | None] | None = None
-) -> dict[str, np.ndarray]:
-    """Data sets as one batch, padded with points of weight zero to one of few sizes."""
-    batch = {}
-    for name, x in data.items():
-        n, weight = len(x), (weights or {}).get(name)
-        size = padded_size(n, 2 * n + 512)
-        batch[name] = x[np.arange(size) % n]
-        if size > n or weight is not None:
-            batch[f"{name}_weight"] = _padded_weights(weight, n, size)
-    return batch
-
-
-def _padded_weights(weights: np.ndarray | None, n: int, size: int) -> np.ndarray:
-    """Weights that sum to one, zero beyond n."""
-    shares = np.zeros(size)
-    shares[:n] = 1.0 if weights is None else weights
-    return shares / shares.sum()
 
 
 def _crosses(start: int, stop: int, every: int) -> bool:

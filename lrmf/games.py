@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from .backends.base import Game, Player
+from .backends.base import Game, GamePlayer
 from .models import Classifier, Density, Flow
 from .objectives import alignment_loss, mean, negative_log_likelihood
 
@@ -125,7 +125,7 @@ def adversarial_lrd(
 
 
 def classifier_game(loss: ClassifierLoss, **opponent: Any) -> Game:
-    """A discriminator against a flow; ``opponent`` is the discriminator's part of `Player`.
+    """A discriminator against a flow; ``opponent`` is the discriminator's part of `GamePlayer`.
 
     Roles: ``transform`` and ``adversary``; data: ``source`` and ``target``.
     """
@@ -138,7 +138,7 @@ def density_game(**opponent: Any) -> Game:
     """A private and a shared density against a flow, as in `adversarial_lrd`.
 
     The shared density and the flow minimise the same; it is a player of its own so that it, like
-    the adversary, can keep up with the flow. ``opponent`` is both densities' part of `Player`.
+    the adversary, can keep up with the flow. ``opponent`` is both densities' part of `GamePlayer`.
 
     Roles: ``transform``, ``density`` and ``adversary``; data: ``source`` and ``target``.
     """
@@ -154,10 +154,10 @@ def _game(
     betas: tuple[float, float],
 ) -> Game:
     players = [
-        Player(name=name, roles=(name,), loss=loss, updates=updates, rate=rate, betas=betas)
+        GamePlayer(name=name, roles=(name,), loss=loss, updates=updates, rate=rate, betas=betas)
         for name, loss in opponents.items()
     ]
-    flow = Player(name="flow", roles=("transform",), loss=flow_loss, betas=betas)
+    flow = GamePlayer(name="flow", roles=("transform",), loss=flow_loss, betas=betas)
     return Game((*players, flow))
 
 

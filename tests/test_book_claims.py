@@ -22,8 +22,7 @@ from book.machinery.claims import (
 from book.machinery.claims_page import PAGE, TARGET, main, page_text, write_page
 from book.machinery.config import ROOT, Book, BookError
 from book.machinery.labels import Labels
-from book.results.quoted.__main__ import FILE, example, sizes
-from book.results.quoted.__main__ import main as quoted
+from book.results.quoted.__main__ import FILE, example, main as quoted, sizes
 
 STALE = "run `make claims`"
 COUNT = 39

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from book.machinery.config import ROOT
-from book.results import __main__ as every
-from book.results import runner
+from book.results import __main__ as every, runner
 from book.results.comparison import experiments as comparison
 from book.results.runner import Run, rounded
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lrmf.fitting
+import lrmf.minibatches
 from lrmf.backends.base import Trainer
 from lrmf.checkpoints import Checkpoint
 from lrmf.fitting import FitConfig, fit
@@ -244,7 +245,7 @@ class TestMinibatches:
         sizes = set()
         for n in (1, 2, 17, 500, 512, 513, 1000, 1024):
             x = rng.normal(size=(n, 2))
-            batch = lrmf.fitting.whole({"x": x, "y": x}, {"y": np.arange(1.0, n + 1)})
+            batch = lrmf.minibatches.whole({"x": x, "y": x}, {"y": np.arange(1.0, n + 1)})
             sizes.add(len(batch["x"]))
             np.testing.assert_array_equal(batch["x"][:n], x)
             if n not in (512, 1024):

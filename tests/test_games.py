@@ -8,7 +8,7 @@ from scipy import stats
 
 import lrmf
 from lrmf.backends import BACKENDS
-from lrmf.backends.base import Game, Player, Role
+from lrmf.backends.base import Game, GamePlayer, Role
 from lrmf.fitting import FitConfig, fit
 from lrmf.games import (
     adversarial_lrd,
@@ -302,7 +302,7 @@ class TestTraining:
                 progress=False,
             )
 
-        plain, game = run(loss), run(Game((Player(name="all", roles=moved, loss=loss),)))
+        plain, game = run(loss), run(Game((GamePlayer(name="all", roles=moved, loss=loss),)))
         np.testing.assert_equal(plain.arrays, game.arrays)
         np.testing.assert_equal(plain.history, game.history)
 

@@ -13,8 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import lrmf
 from lrmf import widgets
-from lrmf.theory import gaussian as gaussian_theory
-from lrmf.theory import mixtures as mixture_theory
+from lrmf.theory import gaussian as gaussian_theory, mixtures as mixture_theory
 from lrmf.widgets.gaussian_case import gaussian_numbers
 from lrmf.widgets.mixture_distance import mixtures_numbers
 from lrmf.widgets.vanishing import vanishing_numbers

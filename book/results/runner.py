@@ -10,16 +10,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 
 from book.results.environment import environment
@@ -108,6 +107,9 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     options.add_argument("--list", action="store_true", help="name the runs and what is done")
     options.add_argument("--steps", type=int, help="tiny runs, written to a temporary folder")
     options.add_argument("--workers", type=int, default=1, help="runs at a time (default: 1)")
+    options.add_argument(
+        "--dask", metavar="ADDRESS", help="the runs are made by the workers of this scheduler"
+    )
     options.add_argument("--only", default="", help="only runs whose names contain this")
     return options
 
@@ -158,7 +160,7 @@ def main(
     }
     began, before = time.perf_counter(), document["seconds"]
     todo = [run for run in planned if run.name not in made and options.only in run.name]
-    for run, (numbers, new) in _computed(todo, options.workers):
+    for run, (numbers, new) in _computed(todo, options.workers, options.dask):
         made[run.name] = {"settings": run.settings, **numbers}
         arrays |= {f"{run.name}/{name}": value for name, value in new.items()}
         document["seconds"] = round(before + time.perf_counter() - began, 1)
@@ -170,19 +172,27 @@ def main(
     return 0
 
 
-def _computed(runs: Sequence[Run], workers: int) -> Iterator[tuple[Run, tuple[Numbers, Arrays]]]:
-    """Runs with their results, as they come."""
-    if workers == 1:
-        for run in runs:
-            yield run, run.compute(**run.settings)
+def _computed(
+    runs: Sequence[Run], workers: int, scheduler: str | None
+) -> Iterator[tuple[Run, tuple[Numbers, Arrays]]]:
+    """Runs with their results, as they come.
+
+    By joblib, in processes that are no forks, which would copy the locks of JAX's threads. A call
+    inside ``joblib.parallel_config(...)`` has them made by any other backend of joblib's, such as
+    a Ray cluster.
+    """
+    if scheduler is not None:
+        from distributed import Client
+
+        with Client(scheduler), joblib.parallel_config("dask"):
+            yield from _computed(runs, 1, None)
         return
-    # A fork would copy the locks of JAX's threads.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = {pool.submit(run.compute, **run.settings): run for run in runs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    # Without a number of its own the configuration around the call decides; by default 1.
+    parallel = joblib.Parallel(
+        n_jobs=workers if workers > 1 else None, return_as="generator_unordered", batch_size=1
+    )
+    yield from parallel(joblib.delayed(_made)(run) for run in runs)
+
+
+def _made(run: Run) -> tuple[Run, tuple[Numbers, Arrays]]:
+    return run, run.compute(**run.settings)

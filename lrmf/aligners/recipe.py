@@ -13,7 +13,8 @@ import numpy as np
 
 from ..backends.base import Backend, Game, Loss, Role
 from ..checkpoints import Checkpoint
-from ..fitting import FitConfig, whole
+from ..fitting import FitConfig
+from ..minibatches import Weights, whole
 from ..models import Density, Flow, Model
 from ..objectives import Chain, chained
 from ..points import Rows
@@ -32,9 +33,6 @@ __all__ = [
     "mean_log_prob",
     "run",
 ]
-
-#: Of the points of each domain, ``(n,)``; ``None`` where all count alike.
-Weights = Mapping[str, np.ndarray | None]
 
 #: What draws at random in most recipes, in the order in which its seeds are spawned.
 DRAWS = (

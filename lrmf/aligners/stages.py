@@ -14,7 +14,8 @@ import numpy as np
 
 from ..backends.base import Backend, Game, Loss, Role
 from ..checkpoints import Checkpoint
-from ..fitting import FitConfig, FitResult, Points, fit
+from ..fitting import FitConfig, FitResult, fit
+from ..minibatches import Points, Weights
 from ..objectives import likelihood
 from ..specs import Arrays, SolverError
 from ..stepwise import Assistant
@@ -35,7 +36,7 @@ class Stage:
     data: Mapping[str, Points]
     config: FitConfig
     seed: np.random.SeedSequence
-    weights: Mapping[str, np.ndarray | None] = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
     validation: Mapping[str, np.ndarray] | None = None
     assistant: Assistant | None = None
 

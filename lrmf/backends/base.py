@@ -15,7 +15,7 @@ from ..models import DTYPES, Classifier, Density, Flow, Model
 from ..specs import Arrays, DensitySpec, Discriminator, PartialShape, Shape, Spec
 from ..specs.base import fits
 
-__all__ = ["Backend", "Game", "Loss", "Player", "Role", "Trainer", "as_game", "gather"]
+__all__ = ["Backend", "Game", "Loss", "GamePlayer", "Role", "Trainer", "as_game", "gather"]
 
 #: A loss for training: models by role name, batches by data name -> a scalar of the backend.
 Loss = Callable[[dict[str, Any], dict[str, Any]], Any]
@@ -38,7 +38,7 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Player:
+class GamePlayer:
     """One side of a game, which minimises its loss over its own models.
 
     Attributes:
@@ -62,7 +62,7 @@ class Player:
 class Game:
     """Players that move one after the other in each step; a fit is about the last one's loss."""
 
-    players: tuple[Player, ...]
+    players: tuple[GamePlayer, ...]
 
     @property
     def updates(self) -> int:
@@ -74,7 +74,7 @@ def as_game(loss: Loss | Game, roles: tuple[Role, ...]) -> Game:
     """A plain loss as the game of one player that moves every model."""
     if isinstance(loss, Game):
         return loss
-    return Game((Player(name="", roles=tuple(role.name for role in roles), loss=loss),))
+    return Game((GamePlayer(name="", roles=tuple(role.name for role in roles), loss=loss),))
 
 
 #: How many rows a compiled call takes at once: few, or many.
@@ -85,7 +85,7 @@ class Trainer(ABC):
     """Runs chunks of optimiser steps inside one compiled call, minibatches gathered on the host.
 
     So the number of points is no part of what a step compiles: only the minibatches' shape is.
-    (`evaluate` compiles for the number of held-out points, of which `lrmf.fitting.whole` makes
+    (`evaluate` compiles for the number of held-out points, of which `lrmf.minibatches.whole` makes
     one of few.)
 
     ``state`` is immutable and owned by the backend: keep a reference to it, and assign it again,

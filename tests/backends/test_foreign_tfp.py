@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 from model_cases import jacobians
 from scipy import stats
-from tensorflow_probability import bijectors as tfb
-from tensorflow_probability import distributions as tfd
+from tensorflow_probability import bijectors as tfb, distributions as tfd
 
 import lrmf
 from lrmf.fitting import FitConfig, fit

@@ -41,21 +41,25 @@ FITTING = [
     ),
     fitting(
         "minibatches: only the first rows are drawn",
+        file="lrmf/minibatches.py",
         old="rng.integers(n, size=(*shape, size))",
         new="rng.integers(size, size=(*shape, size))",
     ),
     fitting(
         "minibatches: the same one in all steps of a chunk",
+        file="lrmf/minibatches.py",
         old="rng.integers(n, size=(*shape, size))",
         new="np.broadcast_to(rng.integers(n, size=size), (*shape, size))",
     ),
     fitting(
         "minibatches: weights ignored where points are drawn",
+        file="lrmf/minibatches.py",
         old="np.cumsum(weight) / np.sum(weight)",
         new="np.cumsum(np.ones(n)) / n",
     ),
     fitting(
         "minibatches: what fills a batch up counts",
+        file="lrmf/minibatches.py",
         old="shares[:n] = 1.0 if weights is None else weights",
         new="shares[:] = 1.0 if weights is None else np.resize(weights, size)",
     ),

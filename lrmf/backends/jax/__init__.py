@@ -18,8 +18,10 @@ import numpy as np
 from ...checks import check_positive_int
 from ...specs import Arrays, Shape
 from ..base import Backend, Game, Loss, Role
-from . import couplings as couplings  # it registers its bijections, as the next one does
-from . import planar as planar
+from . import (
+    couplings as couplings,  # it registers its bijections, as the next one does
+    planar as planar,
+)
 from .bijections import bijection
 from .densities import density
 from .discriminators import logits

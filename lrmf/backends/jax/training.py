@@ -13,7 +13,7 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ...specs import Arrays
-from ..base import Game, Loss, Player, Role, Trainer, as_game, gather
+from ..base import Game, GamePlayer, Loss, Role, Trainer, as_game, gather
 
 if TYPE_CHECKING:
     from . import JaxBackend
@@ -34,7 +34,7 @@ loss_value_and_gradients = functools.partial(jax.jit, static_argnums=(0, 1, 2, 3
 _compiled_loss = functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))(loss_value)
 
 
-def _optimiser(player: Player, gradient_clip: float) -> optax.GradientTransformation:
+def _optimiser(player: GamePlayer, gradient_clip: float) -> optax.GradientTransformation:
     first, second = player.betas
     return optax.chain(
         optax.clip_by_global_norm(gradient_clip), optax.scale_by_adam(b1=first, b2=second)

@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from ...specs import Arrays, Shape
 from ..base import ROWS, Backend, Game, Loss, Role
-from . import couplings as couplings  # it registers its bijectors, as the next one does
-from . import planar as planar
+from . import (
+    couplings as couplings,  # it registers its bijectors, as the next one does
+    planar as planar,
+)
 from .bijections import bijector
 from .densities import distribution
 from .discriminators import logits

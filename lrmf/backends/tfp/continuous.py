@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import bijectors as tfb
-from tensorflow_probability import math as tfm
+from tensorflow_probability import bijectors as tfb, math as tfm
 
 from ...specs import FFJORD
 from ...specs.continuous import probes

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import bijectors as tfb
-from tensorflow_probability import distributions as tfd
+from tensorflow_probability import bijectors as tfb, distributions as tfd
 
 from ...specs import FlowSpec, Gaussian, Histogram, Shape
 from .bijections import bijector

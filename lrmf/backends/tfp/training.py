@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...specs import Arrays
-from ..base import Game, Loss, Player, Role, Trainer, as_game, gather
+from ..base import Game, GamePlayer, Loss, Role, Trainer, as_game, gather
 from .foreign import variables
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def loss_value_and_gradients(
 
 
 def _adam(
-    player: Player,
+    player: GamePlayer,
     arrays: Any,
     moments: Any,
     gradients: Any,
