@@ -37,6 +37,7 @@ def certificate(lrd, stderr=0.01, *, controls=(NOTHING, *SEEN, *TWICE), toleranc
         (0.0, 0.01, (NOTHING, *SEEN), "aligned"),
         # Below the tolerance, but not by two standard errors.
         (0.0, 0.051, (NOTHING, *SEEN), "not decided"),
+        (0.0, 0.051, (NOTHING, control("waves", 0.1, 0.3)), "not decided"),
         (0.0, 0.049, (NOTHING, control("waves", 0.1, 0.3)), "aligned"),
         # Below the tolerance, but not below what the tolerance looks like: 0.08 ± 0.01.
         (0.06, 0.01, (NOTHING, *SEEN), "not decided"),

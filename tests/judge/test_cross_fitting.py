@@ -117,15 +117,27 @@ def test_sides_count_equally_whatever_their_weights(parrot):
 
 
 def test_slopes_have_not_seen_the_fold(monkeypatch):
-    # An expert that tells nothing but in one fold: the slope of that fold comes from the others.
-    points = np.random.default_rng(0).normal(size=(500, 1))
-    is_a = np.arange(500) < 250
-    seen = []
-    monkeypatch.setattr(
-        cross_fitting, "shrink", lambda x, sides, weight: (seen.append(len(x)), np.ones(1))[1]
-    )
-    monkeypatch.setattr(
-        cross_fitting, "EXPERTS", {"one": lambda *_: lambda new: np.zeros((len(new), 1))}
-    )
-    measure([points], is_a, np.ones(500), np.random.SeedSequence(0))
-    assert seen == [400] * FOLDS
+    number = np.arange(500.0)
+    known, calls = [], []
+
+    def expert(x, is_a, weight, rng):
+        known.append(set(x[:, 0]))
+        which = len(known) - 1.0
+        return lambda new: np.full((len(new), 1), which)
+
+    def shrink(logits, is_a, weight):
+        calls.append((set(logits[:, 0].astype(int)), set(np.round(weight - 1.0, 9))))
+        return np.ones(1)
+
+    monkeypatch.setattr(cross_fitting, "EXPERTS", {"which": expert})
+    monkeypatch.setattr(cross_fitting, "shrink", shrink)
+    # Weights that tell the points apart, and that measure leaves as they are.
+    mark = np.tile(np.arange(1.0, 126.0) * 1e-3, 4) * np.repeat([1.0, -1.0, 1.0, -1.0], 125)
+    measure([number[:, None]], number < 250, 1.0 + mark, np.random.SeedSequence(0))
+    assert len(calls) == FOLDS
+    for experts, marks in calls:
+        learned = np.isin(np.round(mark, 9), list(marks))
+        assert len(experts) == FOLDS - 1
+        for index in experts:
+            # A mark is that of a point of either side; who is in neither is in the fold.
+            assert not known[index] & set(number[~learned])

@@ -48,8 +48,8 @@ MUTANTS = (
     ),
     crossing(
         "judge: slopes see the fold that they judge",
-        old="others = [j for j in range(FOLDS) if j != k]",
-        new="others = [j for j in range(FOLDS) if j != k or k == 0][-4:]",
+        old="unseen = np.concatenate([logits[j, k] for j in others])",
+        new="unseen = np.concatenate([logits[j, others[j == others[0]]] for j in others])",
     ),
     crossing(
         "judge: logits are believed as they come",
