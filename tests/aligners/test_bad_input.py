@@ -149,6 +149,7 @@ def test_parameters(case):
 def test_every_parameter_is_checked(case):
     elsewhere = {"transform", "density", "adversary", "backend", "patience"}  # below
     elsewhere |= {"target_transform"}  # in test_two_maps.py
+    elsewhere |= {"devices"}  # in test_devices.py
     unchecked = {"progress"}  # any truth value will do
     known = {*REFUSED, *case.refused, *elsewhere, *unchecked}
     assert set(case.parameters()) <= known

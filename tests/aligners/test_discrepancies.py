@@ -15,7 +15,8 @@ import lrmf
 from lrmf.aligners import plans
 from lrmf.backends.base import Role
 from lrmf.distances import median_bandwidth, mmd2
-from lrmf.objectives import MeanDiscrepancy, TransportCost
+from lrmf.objectives import MeanDiscrepancy
+from lrmf.points import Rows
 
 RNG = np.random.default_rng(0)
 BATCH = {"source": RNG.normal(size=(9, 2)), "target": 1.5 * RNG.normal(size=(11, 2)) + 1.0}
@@ -85,10 +86,11 @@ def value_and_gradients(kind, backend, arrays=ARRAYS, batch=BATCH):
         model = make(kind)
         if isinstance(model, lrmf.SinkhornFlow):
             model.set_params(max_iter=100_000, tolerance=1e-12)
-            model.epsilon_ = EPSILON
-        loss = TransportCost(cost=model.cost)
-        flow = engine.flow(lrmf.Affine(), arrays, dtype="float64")
-        batch = {**batch, **model._plans()({"transform": flow}, batch)}
+            model.set_params(cost_scale=None, regularization=EPSILON)
+        rows = {"target": Rows(batch["target"])}
+        objective = model._objective(rows, {}, np.random.SeedSequence(0))
+        loss, flow = objective.loss, engine.flow(lrmf.Affine(), arrays, dtype="float64")
+        batch = {**batch, **objective.assistant({"transform": flow}, batch)}
     value, gradients = engine.loss_and_gradients(
         loss, roles, {"transform": arrays}, batch, dtype="float64"
     )
@@ -100,6 +102,20 @@ def test_the_loss_is_the_distance(kind, backend):
     moved = BATCH["source"] @ ARRAYS["matrix"].T + ARRAYS["shift"]
     value, _ = value_and_gradients(kind, backend)
     assert value == pytest.approx(oracle(kind)(moved, BATCH["target"]), rel=1e-8)
+
+
+@each_kind
+def test_what_fills_a_batch_up_changes_nothing(kind):
+    filled = {}
+    for side, x in BATCH.items():
+        n = len(x)
+        filled[side] = x[np.arange(n + 5) % n]
+        filled[f"{side}_weight"] = np.where(np.arange(n + 5) < n, 1.0 / n, 0.0)
+    value, gradients = value_and_gradients(kind, "jax", batch=filled)
+    expected, others = value_and_gradients(kind, "jax")
+    assert value == pytest.approx(expected, rel=1e-9)
+    for name, gradient in others.items():
+        np.testing.assert_allclose(gradients[name], gradient, rtol=1e-7, atol=1e-9)
 
 
 def slope_of_the_distance(kind, name, index, step=1e-4):
