@@ -151,8 +151,8 @@ class TestHeldOut:
 
 def test_options_reach_the_aligner():
     a, b = normals(50)
-    with pytest.raises(ValueError, match="refit_steps must be a positive integer, got 0"):
-        lrmf.family_lrd(a, b, refit_steps=0)
+    with pytest.raises(ValueError, match="refit_steps must be zero or a positive integer, got -1"):
+        lrmf.family_lrd(a, b, refit_steps=-1)
     with pytest.raises(TypeError, match="unexpected keyword argument 'learning_rte'"):
         lrmf.family_lrd(a, b, learning_rte=0.1)
 
