@@ -1,9 +1,11 @@
 """Couplings, autoregressive and planar blocks against other libraries; images; directions."""
 
+import importlib
+
 import numpy as np
 import pytest
 from model_cases import BACKENDS, CASES, native, native_scope
-from scipy import special, stats
+from scipy import ndimage, special, stats
 
 import lrmf
 from lrmf.specs import Autoregressive, Convolutional, Dense, Spline
@@ -223,6 +225,24 @@ def test_what_the_mask_selects_passes_unchanged_and_the_rest_depends_on_it(
     other = x.copy()
     other[(slice(None), *np.argwhere(kept)[0])] += 1.0
     assert (flow.forward(other)[0] != y).any(axis=0)[~kept].any()
+
+
+@pytest.mark.parametrize("size", [(3, 3, 2, 3), (3, 3, 3, 2), (1, 1, 2, 3)])
+@both_backends
+def test_convolutions_are_scipys(size, backend):
+    convolve = importlib.import_module(f"lrmf.backends.{backend}.convolutions").convolve
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(size[2], 5, 4, 6)), rng.normal(size=size)
+    expected = [
+        sum(
+            ndimage.correlate(x[i], weight[None, :, :, i, o], mode="constant")
+            for i in range(size[2])
+        )
+        for o in range(size[3])
+    ]
+    with native_scope(backend):
+        found = np.asarray(convolve(native(backend, x), native(backend, weight)))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 @both_backends

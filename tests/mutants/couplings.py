@@ -138,14 +138,14 @@ JAX = [
     ),
     jax(
         "jax coupling: the parts change places",
-        old="(moved, kept) if self.spec.swap else (kept, moved)",
-        new="(kept, moved)",
+        old="(y, given) if self.spec.swap else (given, y)",
+        new="(given, y)",
         tests=invariants("jax and realnvp-3"),
     ),
     jax(
         "jax checkerboard: the network sees what moves",
-        old="jnp.where(kept, x, 0.0)",
-        new="x",
+        old="jnp.where(kept, inside, 0.0), inside",
+        new="inside, inside",
         tests=invariants("jax and checkerboard"),
     ),
     jax(
@@ -196,6 +196,13 @@ JAX = [
         new="jnp.where(inside, value, 2.0 * x)",
         tests=SPLINES["jax"],
     ),
+    jax_scalar(
+        "jax convolution: filters turned by half",
+        file="lrmf/backends/jax/convolutions.py",
+        old="for i in range(3) for j in range(3)]",
+        new="for i in (2, 1, 0) for j in (2, 1, 0)]",
+        tests=(ORACLES, "-k", "scipys and jax"),
+    ),
     jax_planar(
         "jax planar: sign of the inverse's log-determinant",
         old="self.direction, -self._log_det(bent)",
@@ -217,8 +224,8 @@ JAX = [
 TFP = [
     tfp(
         "tfp realnvp: sign of the inverse's log-determinant",
-        old="return scalar.inverse(moved), log_slopes",
-        new="return scalar.inverse(moved), -log_slopes",
+        old="scalar.inverse_log_det_jacobian(moved)",
+        new="-scalar.inverse_log_det_jacobian(moved)",
         tests=REALNVP["tfp"],
     ),
     tfp_scalar(
@@ -236,7 +243,7 @@ TFP = [
     ),
     tfp(
         "tfp checkerboard: what stays counts in the log-determinant",
-        old="tf.where(kept, tf.zeros_like(x), log_slopes)",
+        old="tf.where(kept, tf.zeros_like(y), log_slopes)",
         new="log_slopes",
         tests=invariants("tfp and checkerboard"),
     ),
@@ -251,6 +258,13 @@ TFP = [
         old="tfb.RationalQuadraticSpline(widths, heights, slopes",
         new="tfb.RationalQuadraticSpline(heights, widths, slopes",
         tests=SPLINES["tfp"],
+    ),
+    tfp_scalar(
+        "tfp convolution: filters turned by half",
+        file="lrmf/backends/tfp/convolutions.py",
+        old="for i in range(3) for j in range(3)]",
+        new="for i in (2, 1, 0) for j in (2, 1, 0)]",
+        tests=(ORACLES, "-k", "scipys and tfp"),
     ),
     tfp_planar(
         "tfp planar: sign of the log-determinant",

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
-from ...specs import Autoregressive, Coupling, Dense
+from ...specs import Autoregressive, Conditioner, Coupling, Dense
 from .bijections import bijector
+from .convolutions import convolve
 from .transformers import scalar_bijector
 
 __all__: list[str] = []
@@ -20,8 +21,8 @@ class _Coupling(tfb.Bijector):
     """A part of the features moves, given the others. The network runs once for a point.
 
     (`tfb.RealNVP` runs it for the value and again for the log-determinant, and a gradient then
-    passes through both.) Inside, vectors have features first and points last, as in the JAX
-    backend.
+    passes through both.) Inside, features or channels come first, then points, then pixels, as in
+    the JAX backend.
     """
 
     def __init__(self, spec: Coupling, arrays: Mapping[str, Any]) -> None:
@@ -46,50 +47,40 @@ class _Coupling(tfb.Bijector):
         """The image of a point and the log-determinant there, computed together and once."""
         key = x.ref(), inverse
         if key not in self._known:
-            vectors = len(x.shape) == 2
-            inside = tf.transpose(x) if vectors else x
-            apply = self._checkerboard if self._spec.mask == "checkerboard" else self._halves
-            y, log_slopes = apply(inside, inverse=inverse)
-            axes = [0] if vectors else list(range(1, len(x.shape)))
-            self._known[key] = (
-                tf.transpose(y) if vectors else y,
-                tf.reduce_sum(log_slopes, axis=axes),
-            )
+            self._known[key] = self._compute(x, inverse=inverse)
         return self._known[key]
 
-    def _halves(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
-        axis = 0 if len(x.shape) == 2 else -1
-        kept, moved = (
-            x[half] if axis == 0 else x[..., half] for half in self._spec.halves(x.shape[axis])
-        )
-        moved, log_slopes = self._move(kept, moved, inverse=inverse)
-        return tf.concat((moved, kept) if self._spec.swap else (kept, moved), axis=axis), log_slopes
-
-    def _checkerboard(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
-        if len(x.shape) == 2:
-            kept = self._spec.checkerboard((x.shape[0],))[:, np.newaxis]
+    def _compute(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
+        rank = len(x.shape)
+        kept, inside = None, tf.transpose(x, [rank - 1, *range(rank - 1)])
+        if self._spec.mask == "checkerboard":
+            board = self._spec.checkerboard(tuple(x.shape[1:]))
+            kept = np.moveaxis(board, -1, 0)[:, np.newaxis]
+            given, moved = tf.where(kept, inside, tf.zeros_like(inside)), inside
         else:
-            kept = self._spec.checkerboard(tuple(x.shape[1:]))
-        y, log_slopes = self._move(tf.where(kept, x, tf.zeros_like(x)), x, inverse=inverse)
-        return tf.where(kept, x, y), tf.where(kept, tf.zeros_like(x), log_slopes)
-
-    def _move(self, kept: Any, moved: Any, *, inverse: bool) -> tuple[Any, Any]:
-        scalar = scalar_bijector(self._spec.transformer, self._network(kept))
+            given, moved = (inside[half] for half in self._spec.halves(x.shape[-1]))
+        shape = [
+            self._spec.transformer.parameters,
+            *moved.shape[:1],
+            *tf.unstack(tf.shape(moved))[1:],
+        ]
+        scalar = scalar_bijector(self._spec.transformer, tf.reshape(self._network(given), shape))
         if inverse:
-            log_slopes = scalar.inverse_log_det_jacobian(moved, event_ndims=0)
-            return scalar.inverse(moved), log_slopes + tf.zeros_like(moved)
-        log_slopes = scalar.forward_log_det_jacobian(moved, event_ndims=0)
-        return scalar.forward(moved), log_slopes + tf.zeros_like(moved)
+            y, log_slopes = scalar.inverse(moved), scalar.inverse_log_det_jacobian(moved)
+        else:
+            y, log_slopes = scalar.forward(moved), scalar.forward_log_det_jacobian(moved)
+        log_slopes = log_slopes + tf.zeros_like(moved)  # a shift has only one for all
+        if kept is not None:
+            y, log_slopes = tf.where(kept, inside, y), tf.where(kept, tf.zeros_like(y), log_slopes)
+        else:
+            y = tf.concat((y, given) if self._spec.swap else (given, y), axis=0)
+        total = tf.reduce_sum(log_slopes, axis=[0, *range(2, rank)])
+        return tf.transpose(y, [*range(1, rank), 0]), total
 
     def _network(self, x: Any) -> Any:
-        """Parameters first, then features and points, or points and pixels and channels."""
-        network, count = self._spec.conditioner, self._spec.transformer.parameters
-        if isinstance(network, Dense):
-            columns = _dense(network, self._arrays, x)
-            return tf.reshape(columns, [count, -1, tf.shape(x)[1]])
-        images = _convolutional(len(network.hidden), self._arrays, x)
-        images = tf.reshape(images, [*tf.unstack(tf.shape(images))[:3], count, -1])
-        return tf.transpose(images, [3, 0, 1, 2, 4])
+        if isinstance(self._spec.conditioner, Dense):
+            return _dense(self._spec.conditioner, self._arrays, x)
+        return _convolutional(self._spec.conditioner, self._arrays, x)
 
 
 def _autoregressive(spec: Autoregressive, arrays: Mapping[str, Any]) -> tfb.Bijector:
@@ -107,7 +98,7 @@ def _autoregressive(spec: Autoregressive, arrays: Mapping[str, Any]) -> tfb.Bije
 
 
 def _dense(
-    spec: Dense, arrays: Mapping[str, Any], x: Any, masks: list[np.ndarray] | None = None
+    spec: Conditioner, arrays: Mapping[str, Any], x: Any, masks: list[np.ndarray] | None = None
 ) -> Any:
     last = len(spec.hidden)
     for layer in range(last + 1):
@@ -120,10 +111,11 @@ def _dense(
     return x
 
 
-def _convolutional(last: int, arrays: Mapping[str, Any], x: Any) -> Any:
+def _convolutional(spec: Conditioner, arrays: Mapping[str, Any], x: Any) -> Any:
+    last = len(spec.hidden)
     for layer in range(last + 1):
         weight, bias = arrays[f"layer_{layer}/weight"], arrays[f"layer_{layer}/bias"]
-        x = bias + tf.nn.conv2d(x, weight, strides=1, padding="SAME")
+        x = convolve(x, weight) + bias[:, tf.newaxis, tf.newaxis, tf.newaxis]
         if layer < last:
             x = tf.nn.relu(x)
     return x
