@@ -231,6 +231,9 @@ def test_the_saved_runs_are_those_that_the_command_makes(name):
     document, _ = runner.load(RESULTS / name)
     planned = {run.name: rounded(run.settings) for run in command.runs()}
     made = {run: numbers["settings"] for run, numbers in document["runs"].items()}
+    if not getattr(command, "COMPLETE", True):
+        planned = {run: settings for run, settings in planned.items() if run in made}
+        assert planned
     assert made == planned
     assert document["command"] == f"python -m book.results.{name}"
     assert document["environment"]["packages"].keys() == set(command.PACKAGES)

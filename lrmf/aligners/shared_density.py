@@ -76,8 +76,8 @@ class SharedDensityAligner(TrainedAligner):
 
         The private models and the refitted copies were fitted to the training data by `fit`. With
         few points, a map that made the training data alike leaves the copies nothing to learn,
-        however much fresh points differ: `lrmf.lrd` of mapped points that `fit` did not see
-        refits on points of their own.
+        however much fresh points differ: `lrmf.family_lrd` of mapped points that `fit` did not
+        see refits on points of their own. `certificate`, by the judge, has no such weakness.
         """
         return self._certificate(
             {"source": (Xs, "Xs", "the image of Xs"), "target": (Xt, "Xt", "the image of Xt")},
