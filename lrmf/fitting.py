@@ -132,6 +132,7 @@ def fit(
     stop: threading.Event | None = None,
     devices: int | None = None,
     assistant: Assistant | None = None,
+    constants: Mapping[str, np.ndarray] | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
 
@@ -155,6 +156,7 @@ def fit(
         devices: over how many each batch is divided.
         stop: when set, by another thread, the fit ends as on ``KeyboardInterrupt``.
         assistant: computes further arrays of each batch, before each step.
+        constants: further arrays of every batch.
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
@@ -193,7 +195,7 @@ def fit(
             losses = trainer.run(
                 minibatches.draw(rng, (end - start, *updates)),
                 config.learning_rates(start, end),
-                minibatches.weights(end - start),
+                minibatches.weights(end - start) | _repeated(constants or {}, end - start),
             )
             fault, value = _fault(losses, state.losses)
             if fault is None and end == config.steps and not _finite(trainer.arrays()):
@@ -209,7 +211,16 @@ def fit(
             state.losses.extend(losses.tolist())
             bar.update(end - start)
             bar.set_postfix(loss=f"{np.mean(losses.T[-1]):.3f}", refresh=False)
-            run.look(start, validation)
+            if not run.look(start, validation):
+                run.back(mark)
+                state.outcome = "diverged"
+                status = (
+                    f"diverged: the loss of held-out points became non-finite at step {end}; the "
+                    f"arrays of step {state.step}, the last good ones, were restored. Look for "
+                    "outliers among the points, or lower learning_rate "
+                    f"(now {config.learning_rate:g})"
+                )
+                break
             state.seconds = time.perf_counter() - began
             if checkpoint is not None and _crosses(start, end, checkpoint.every):
                 checkpoint.put(name, *run.record())
@@ -281,19 +292,22 @@ class _Run:
         del state.validation[mark.validations :]
         del self.snapshots[mark.snapshots :]
 
-    def look(self, start: int, validation: Mapping[str, np.ndarray] | None) -> None:
-        """Snapshot, validate, and decide about stopping early."""
+    def look(self, start: int, validation: Mapping[str, np.ndarray] | None) -> bool:
+        """Snapshot, validate, and decide about stopping early; whether all is well."""
         state, every, patience = self.state, self.config.snapshot_every, self.config.patience
         if every and _crosses(start, state.step, every):
             self.snapshots.append((state.step, self.trainer.arrays()))
         if validation is None:
-            return
+            return True
         value = self.trainer.evaluate(validation)
+        if not np.isfinite(value):
+            return False
         state.validation.append((state.step, value))
         if value < state.best_loss:
             state.best_loss, state.best_step, self.best = value, state.step, self.trainer.state
         elif patience and state.step - state.best_step >= patience:
             state.outcome = "stopped early"
+        return True
 
     def record(self) -> tuple[dict[str, Any], Arrays]:
         """The JSON document and the arrays from which `restore` goes on."""
@@ -333,6 +347,10 @@ class _Run:
                 for role in empty:
                     roles.setdefault(role, {})
         self.snapshots = sorted(snapshots.items())
+
+
+def _repeated(constants: Mapping[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
+    return {name: np.broadcast_to(x, (steps, *np.shape(x))) for name, x in constants.items()}
 
 
 def _crosses(start: int, stop: int, every: int) -> bool:

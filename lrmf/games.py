@@ -7,6 +7,7 @@ game the adversary is a discriminator, in the second one a density that is fitte
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from .backends.base import Game, GamePlayer
@@ -130,8 +131,7 @@ def classifier_game(loss: ClassifierLoss, **opponent: Any) -> Game:
     Roles: ``transform`` and ``adversary``; data: ``source`` and ``target``.
     """
     _check_loss(loss)
-    discriminator, generator = _CLASSIFIER_LOSSES[loss]
-    return _game({"adversary": discriminator}, generator, **opponent)
+    return _game({"adversary": _Discriminator(loss)}, _Generator(loss), **opponent)
 
 
 def density_game(**opponent: Any) -> Game:
@@ -161,22 +161,26 @@ def _game(
     return Game((*players, flow))
 
 
-# Functions are compared by identity, so that equal games share one compilation.
-def _classifier_losses(loss: ClassifierLoss) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    def discriminator(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+# Equal ones compare equal, so that equal games share one compilation.
+@dataclass(frozen=True)
+class _Discriminator:
+    loss: ClassifierLoss
+
+    def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
         moved, _ = models["transform"].forward(batch["source"])
         return discriminator_loss(
-            models["adversary"], moved, batch["target"], loss=loss, weights=_weights(batch)
+            models["adversary"], moved, batch["target"], loss=self.loss, weights=_weights(batch)
         )
 
-    def generator(models: dict[str, Any], batch: dict[str, Any]) -> Any:
+
+@dataclass(frozen=True)
+class _Generator:
+    loss: ClassifierLoss
+
+    def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
         moved, _ = models["transform"].forward(batch["source"])
-        return generator_loss(models["adversary"], moved, loss=loss, weights=_weights(batch)[0])
-
-    return discriminator, generator
-
-
-_CLASSIFIER_LOSSES = {loss: _classifier_losses(loss) for loss in get_args(ClassifierLoss)}
+        weights = _weights(batch)[0]
+        return generator_loss(models["adversary"], moved, loss=self.loss, weights=weights)
 
 
 def _private_loss(models: dict[str, Any], batch: dict[str, Any]) -> Any:

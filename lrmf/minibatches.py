@@ -34,7 +34,7 @@ class Minibatches:
             weight = weights.get(name)
             if weight is not None and (drawn or n > batch_size):
                 self._cumulative[name] = np.cumsum(weight) / np.sum(weight)
-            elif n <= batch_size and (size > n or weight is not None):
+            elif n <= batch_size:
                 self._shares[f"{name}_weight"] = _padded_weights(weight, n, size)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, np.ndarray]:

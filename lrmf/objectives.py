@@ -172,7 +172,8 @@ class MeanDiscrepancy:
     Args:
         kernel: ``"gaussian"`` or ``"triangular_gap"``, with which this is half the energy
             distance.
-        bandwidths: h, in units of the data, for the Gaussian kernel.
+        bandwidths: h, in units of the data, for the Gaussian kernel; or they are ``bandwidths``
+            ``(k,)`` of the batch.
     """
 
     kernel: Literal["gaussian", "triangular_gap"]
@@ -185,9 +186,11 @@ class MeanDiscrepancy:
 
         v, w = batch.get("source_weight"), batch.get("target_weight")
         diagonal = 1.0 if self.kernel == "gaussian" else 0.0
+        given = batch.get("bandwidths")
+        widths = self.bandwidths if given is None else [given[k] for k in range(given.shape[0])]
 
         def within(x: Any, w: Any) -> Any:
-            matrix, n = self._matrix(numpy, x, x), x.shape[0]
+            matrix, n = self._matrix(numpy, x, x, widths), x.shape[0]
             if w is None:
                 return (numpy.sum(matrix) - n * diagonal) / (n * (n - 1))
             squares = numpy.sum(w * w)
@@ -195,19 +198,19 @@ class MeanDiscrepancy:
             return (total - diagonal * squares) / (1.0 - squares)
 
         if v is None and w is None:
-            across = numpy.mean(self._matrix(numpy, x, y))
+            across = numpy.mean(self._matrix(numpy, x, y, widths))
         else:
-            rows = self._matrix(numpy, x, y)
+            rows = self._matrix(numpy, x, y, widths)
             rows = numpy.mean(rows, axis=1) if w is None else numpy.sum(w[None] * rows, axis=1)
             across = mean(flow.backend, rows, v)
         return within(x, v) + within(y, w) - 2.0 * across
 
-    def _matrix(self, numpy: Any, x: Any, y: Any) -> Any:
+    def _matrix(self, numpy: Any, x: Any, y: Any, widths: Sequence[Any]) -> Any:
         squares = squared_distances(numpy, x, y)
         if self.kernel == "triangular_gap":
             # The terms |x| and |y| of the kernel drop out of the discrepancy.
             return -0.5 * safe_sqrt(numpy, squares)
-        matrices = [numpy.exp(-0.5 / h**2 * squares) for h in self.bandwidths]
+        matrices = [numpy.exp(-0.5 / h**2 * squares) for h in widths]
         return sum(matrices[1:], matrices[0]) / len(matrices)
 
 

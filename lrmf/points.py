@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from .specs import Shape
 
@@ -18,10 +20,13 @@ __all__ = [
     "check_points",
     "check_rows",
     "check_weights",
+    "weighted",
 ]
 
 #: How many values are read at a time (8 MB in float64).
 _VALUES = 2**20
+#: One row in so many is enough for reading all of them.
+_DENSE = 64
 
 
 class Rows:
@@ -29,12 +34,17 @@ class Rows:
 
     Args:
         source: an array, or anything with ``shape``, ``dtype`` and row indexing, such as a memory
-            map or a data set of an h5py or zarr file.
+            map (the fastest from disk) or a data set of an h5py or zarr file.
         rows: which rows of it are meant, by default all.
+        whole: of which this is a part.
     """
 
-    def __init__(self, source: Any, rows: np.ndarray | None = None) -> None:
-        self._source, self._rows = source, rows
+    def __init__(
+        self, source: Any, rows: np.ndarray | None = None, whole: Rows | None = None
+    ) -> None:
+        self._source, self._rows, self._whole = source, rows, whole or self
+        # Threads may read one source, and files have a position.
+        self._lock: threading.Lock = threading.Lock() if whole is None else whole._lock
         self.dtype = source.dtype
         self.checksum = 0
         n = int(source.shape[0]) if rows is None else len(rows)
@@ -47,15 +57,35 @@ class Rows:
         """The rows of a slice, or with these numbers, as an array."""
         if self._rows is not None:
             key = self._rows[key]
-        if isinstance(self._source, np.ndarray) or isinstance(key, slice):
+        if isinstance(self._source, np.ndarray):
             return np.asarray(self._source[key])
-        # Files want increasing numbers, each of them once.
+        with self._lock:
+            return np.asarray(self._source[key]) if isinstance(key, slice) else self._picked(key)
+
+    def _picked(self, key: np.ndarray) -> np.ndarray:
+        """Rows of a source that wants increasing numbers, each of them once."""
         numbers, places = np.unique(key, return_inverse=True)
-        return np.asarray(self._source[numbers])[places.reshape(key.shape)]
+        if numbers.size == 0:
+            return np.empty((*key.shape, *self.shape[1:]), dtype=self.dtype)
+        # Slices are many times as fast as single rows where most of what they read is wanted.
+        first, stop = int(numbers[0]), int(numbers[-1]) + 1
+        if len(numbers) * _DENSE >= stop - first:
+            block = max(1, _VALUES // math.prod(self.shape[1:]))
+            parts = []
+            for start in range(first, stop, block):
+                end = min(start + block, stop)
+                inside = numbers[np.searchsorted(numbers, start) : np.searchsorted(numbers, end)]
+                if len(inside):
+                    parts.append(np.asarray(self._source[start:end])[inside - start])
+            rows = np.concatenate(parts)
+        else:
+            rows = np.asarray(self._source[numbers])
+        return rows[places.reshape(key.shape)]
 
     def subset(self, rows: np.ndarray) -> Rows:
         """Some of the rows, in this order."""
-        return Rows(self._source, rows if self._rows is None else self._rows[rows])
+        numbers = rows if self._rows is None else self._rows[rows]
+        return Rows(self._source, numbers, self._whole)
 
     def chunks(self) -> Iterator[np.ndarray]:
         """All of the rows, about 8 MB at a time, in multiples of what compiled calls take."""
@@ -69,11 +99,11 @@ class Rows:
         return Rows(np.concatenate([function(chunk) for chunk in self.chunks()]))
 
     def check_unchanged(self, argument: str) -> None:
-        """Refuse points that have changed since `check_rows` read them."""
+        """Refuse points of a source that has changed since `check_rows` read it."""
         checksum = 0
-        for chunk in self.chunks():
+        for chunk in self._whole.chunks():
             checksum = _checksum(chunk, checksum)
-        if checksum != self.checksum:
+        if checksum != self._whole.checksum:
             raise ValueError(
                 f"{argument} changed while it was being read, so the fit is of no one data set; "
                 "fit to a copy, or wait until nothing writes to it"
@@ -91,7 +121,17 @@ def check_rows(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64
     """
     if x is None:
         raise TypeError(f"{argument} is missing; data go by name, as in fit(Xs=source, Xt=target)")
-    array = x if _reads_rows(x) else np.asarray(x)
+    if sparse.issparse(x):
+        raise TypeError(f"{argument} is a sparse matrix; pass a dense one, x.toarray()")
+    if np.ma.is_masked(x):
+        raise ValueError(
+            f"{argument} is a masked array with {np.ma.count_masked(x)} masked values; fill them, "
+            "or drop their rows"
+        )
+    try:
+        array = np.asarray(x) if not _reads_rows(x) else x
+    except ValueError as error:
+        raise ValueError(f"{argument} is no array of numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{argument} must hold real numbers, got {type(x).__name__} with dtype {array.dtype}"
@@ -182,6 +222,20 @@ def check_weights(weights: Any, argument: str, count: int) -> np.ndarray | None:
     # Divided by the largest first, or the sum could overflow.
     array /= array.max()
     return None if array.min() == 1.0 else array / array.mean()
+
+
+def weighted(x: Rows, weights: Any, argument: str) -> tuple[Rows, np.ndarray | None]:
+    """The points that have a weight, two or more, and their weights, as `check_weights` gives them.
+
+    Raises the errors of `check_weights`, and ``ValueError`` where a single point has all of it.
+    """
+    found = check_weights(weights, argument, len(x))
+    if found is None or found.all():
+        return x, found
+    rows = np.flatnonzero(found)
+    if len(rows) < 2:
+        raise ValueError(f"{argument} leave a single point above zero; two or more must count")
+    return x.subset(rows), found[rows]
 
 
 def _checksum(chunk: np.ndarray, before: int) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from lrmf import checks
 from lrmf.points import check_points
@@ -72,6 +73,9 @@ DATA = {
     "objects": (GOOD.astype(object), TypeError, r"Xs must hold real numbers.*dtype object"),
     "complex": (GOOD + 0j, TypeError, r"Xs must hold real numbers, .* dtype complex128"),
     "dates": (np.zeros((30, 2), "M8[s]"), TypeError, r"Xs must hold real numbers, .*datetime"),
+    "a sparse matrix": (sparse.csr_array(GOOD), TypeError, r"Xs is a sparse matrix; .*toarray"),
+    "masked values": (np.ma.masked_less(GOOD, 0), ValueError, r"Xs is a masked array with \d+ ma"),
+    "ragged rows": ([[1.0], [1.0, 2.0]], ValueError, r"Xs is no array of numbers: setting an arr"),
     "a dictionary": ({"x": GOOD}, TypeError, r"Xs must hold real numbers, got dict"),
 }
 

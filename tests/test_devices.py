@@ -54,6 +54,25 @@ def fit(path, *, checkpoint=None, kill_at=None, **changes):
     Path(path).write_text(json.dumps(found))
 
 
+def check_others():
+    """Losses that compare points with each other, and densities that look them up."""
+    few = {"steps": 3, "batch_size": 64, "progress": False}
+    histogram = lrmf.Histogram(edges=[np.linspace(-50.0, 50.0, 9)] * 2)
+    for make in (
+        lambda **o: lrmf.MMDFlow(transform=lrmf.Affine(), **few, **o),
+        lambda **o: lrmf.EMDFlow(transform=lrmf.Affine(), **few, **o),
+        lambda **o: lrmf.BackToBackFlow(transform=lrmf.FFJORD(hidden=(4,)), **few, **o),
+        lambda **o: lrmf.LRMF(
+            transform=lrmf.Affine(), density=histogram, private_steps=0, refit_steps=0, **few, **o
+        ),
+    ):
+        losses = [
+            make(devices=devices).fit(Xs=PAIR.source, Xt=PAIR.target[:50]).history_["loss"]
+            for devices in (None, 2)
+        ]
+        np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-5)
+
+
 def start(code, **environment):
     here = Path(__file__)
     return subprocess.Popen(
@@ -112,6 +131,7 @@ def test_two_devices_of_one_process_learn_what_one_learns(alone, tmp_path):
         + call(tmp_path / "two.json", devices=2)
         + "\n"
         + call(tmp_path / "saved.json", devices="all", checkpoint=str(tmp_path / "fit.ckpt"))
+        + f"\n{Path(__file__).stem}.check_others()"
     )
     process = start(code, XLA_FLAGS="--xla_force_host_platform_device_count=2")
     output, _ = process.communicate(timeout=120)

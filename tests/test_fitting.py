@@ -219,11 +219,9 @@ class TestMinibatches:
         assert rows.shape == (500, size)
         np.testing.assert_array_equal(rows[:, :50], np.tile(np.arange(50), (500, 1)))
         for extra in backend.made.extra:
-            if size == 50:
-                assert extra == {}
-            else:  # what fills the batch up has no weight
-                expected = np.where(np.arange(size) < 50, 1 / 50, 0.0)
-                np.testing.assert_allclose(extra["x_weight"], np.tile(expected, (100, 1)))
+            # What fills the batch up has no weight.
+            expected = np.where(np.arange(size) < 50, 1 / 50, 0.0)
+            np.testing.assert_allclose(extra["x_weight"], np.tile(expected, (100, 1)))
 
     def test_a_large_data_set_is_drawn_by_its_weights(self):
         weights = np.where(np.arange(50) < 10, 0.0, np.arange(50))

@@ -54,6 +54,13 @@ def test_rows_are_read_by_number(source):
     np.testing.assert_array_equal(check_points(source, "Xs"), POINTS)
 
 
+@pytest.mark.parametrize("count", [3, 400])
+def test_few_rows_and_many_are_picked_alike(count, monkeypatch):
+    monkeypatch.setattr("lrmf.points._VALUES", 100)  # several slices
+    numbers = RNG.integers(40, 500, size=count)
+    np.testing.assert_array_equal(Rows(OnDisk(POINTS))[numbers], POINTS[numbers])
+
+
 def test_nothing_is_read_whole():
     source = OnDisk(np.zeros((10**6, 3), dtype=np.float32))
     rows = check_rows(source, "Xs")

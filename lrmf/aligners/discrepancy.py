@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import distances
+from ..minibatches import Weights
 from ..models import Flow
 from ..objectives import MeanDiscrepancy
 from ..points import Rows
@@ -27,6 +28,7 @@ class DiscrepancyAligner(TrainedAligner):
         self,
         data: Mapping[str, Rows],
         held_out: Mapping[str, Rows],
+        weights: Weights,
         seed: np.random.SeedSequence,
     ) -> Objective:
         """What the flow minimises on the data to learn from, and who helps to compute it."""
@@ -144,6 +146,7 @@ class MMDFlow(DiscrepancyAligner):
         self,
         data: Mapping[str, Rows],
         held_out: Mapping[str, Rows],
+        weights: Weights,
         seed: np.random.SeedSequence,
     ) -> Objective:
         for side, x in held_out.items():
@@ -152,9 +155,12 @@ class MMDFlow(DiscrepancyAligner):
                     f"validation_fraction={self.validation_fraction} holds out {len(x)} {side} "
                     "point, but the kernel distance takes two; raise it"
                 )
-        widths = self._bandwidths(data, seed)
-        loss = MeanDiscrepancy(kernel=self.kernel, bandwidths=widths)
-        return Objective(loss, facts={"bandwidths_": widths})
+        widths = self._bandwidths(data, weights, seed)
+        return Objective(
+            MeanDiscrepancy(kernel=self.kernel),
+            facts={"bandwidths_": widths},
+            constants={"bandwidths": np.array(widths)} if widths else {},
+        )
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -185,7 +191,7 @@ class MMDFlow(DiscrepancyAligner):
             )
 
     def _bandwidths(
-        self, data: Mapping[str, Rows], seed: np.random.SeedSequence
+        self, data: Mapping[str, Rows], weights: Weights, seed: np.random.SeedSequence
     ) -> tuple[float, ...]:
         if self.kernel == "triangular_gap":
             return ()
@@ -194,7 +200,15 @@ class MMDFlow(DiscrepancyAligner):
         # Drawn from the pool, so that both sides have the weight of their size.
         count = len(data["source"])
         pool = count + len(data["target"])
-        rows = np.random.default_rng(seed).permutation(pool)[:_MEDIAN_OF]
+        rng, size = np.random.default_rng(seed), min(pool, _MEDIAN_OF)
+        if all(w is None for w in weights.values()):
+            rows = rng.permutation(pool)[:size]
+        else:
+            shares = [
+                np.ones(len(x)) if (w := weights[side]) is None else w * len(x) / w.sum()
+                for side, x in data.items()
+            ]
+            rows = rng.choice(pool, size=size, p=np.concatenate(shares) / pool)
         of_source = rows < count
         pooled = np.empty((len(rows), *data["source"].shape[1:]))
         pooled[of_source] = data["source"][rows[of_source]]

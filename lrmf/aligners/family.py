@@ -9,12 +9,9 @@ import numpy as np
 
 __all__ = ["FamilyCertificate"]
 
-#: The largest likelihood-ratio distance in nats: that of disjoint data and a rich family.
-_SCALE = 2.0 * np.log(2.0)
-
-# How far below zero the bound must lie to say that the private models are underfit. Separately
-# optimised networks differ by some tenths of a nat; more than half the scale is no such noise.
-_UNDERFIT = 0.5 * _SCALE
+# How far below zero the bound must lie to say that the private models are underfit, as a share of
+# the scale. Separately optimised networks differ by some tenths of a nat; half of it is no noise.
+_UNDERFIT = 0.5
 
 # How much of the shared model is mixed into the refitted ones before they are compared with it.
 _SHARED_PART = 0.01
@@ -41,6 +38,8 @@ class FamilyCertificate:
         tolerance: the largest distance in nats that counts as aligned.
         n_source: held-out source points.
         n_target: held-out target points.
+        n_domains: how many domains were compared; of more than two, the numbers are those of the
+            first and the last one's points.
     """
 
     lrd: float
@@ -50,6 +49,7 @@ class FamilyCertificate:
     tolerance: float
     n_source: int
     n_target: int
+    n_domains: int = 2
 
     @classmethod
     def from_terms(
@@ -77,7 +77,13 @@ class FamilyCertificate:
             tolerance=tolerance,
             n_source=len(gains[0]),
             n_target=len(gains[-1]),
+            n_domains=len(gains),
         )
+
+    @property
+    def _scale(self) -> float:
+        """The distance of disjoint domains and a rich family, in nats: 2 log 2 of two."""
+        return self.n_domains * float(np.log(self.n_domains))
 
     @property
     def verdict(self) -> str:
@@ -91,7 +97,7 @@ class FamilyCertificate:
         distance = f"lrd {self.lrd:.3f} ± {self.lrd_stderr:.3f} nats"
         if self.lrd - 2.0 * self.lrd_stderr > self.tolerance:
             return (
-                f"not aligned: {distance}; disjoint data have 2 log 2 = {_SCALE:.3f} under a rich "
+                f"not aligned: {distance}; disjoint data have {self._scale:.3f} under a rich "
                 "family, more under a poor one. The usual cause is a vanishing gradient: the data "
                 "started too far apart; or too few steps"
             )
@@ -106,7 +112,7 @@ class FamilyCertificate:
                 f"not decided: {distance}, clearly below zero, so the refitted copies overfit "
                 "their training data; fit to more points, or lower refit_steps"
             )
-        if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT:
+        if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT * self._scale:
             return (
                 f"not decided: the bound, {self.bound:.3f} ± {self.bound_stderr:.3f} nats, lies "
                 "clearly below zero: the private models are underfit (raise private_steps), or the "
@@ -150,5 +156,5 @@ def _sum_of_means(
             mean = np.sum(share * x)
             value += mean
             # Of a ratio of means, to first order; for equal weights as above.
-            variance += np.sum(share**2 * (x - mean) ** 2) * len(x) / (len(x) - 1)
+            variance += np.sum(share**2 * (x - mean) ** 2) / (1.0 - share @ share)
     return float(value), float(np.sqrt(variance))

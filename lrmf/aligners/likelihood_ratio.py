@@ -25,7 +25,7 @@ class LRMF(SharedDensityAligner):
 
     over the flow T and the shared density S, by Adam on minibatches, after fitting the private
     densities of A and B that give c(A, B). Finally copies of S are fitted further, one to T(A)
-    and one to B, for the certificate. With the constant, a loss of zero means aligned.
+    and one to B, for `family_certificate`. With the constant, a loss of zero means aligned.
 
     Args:
         transform: the flow T: a spec, a flowjax bijection or a TFP bijector.

@@ -90,6 +90,7 @@ def load(
         snapshots_=[],
         _fitted_recipe=recipe,
         _fitted_parameters=aligner.get_params(),
+        _fitted_names=(*fitted, *recipe.attributes(own), *aligner._facts, "history_", "snapshots_"),
     )
     return aligner
 

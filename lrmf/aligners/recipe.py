@@ -86,11 +86,19 @@ class DensityFit:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a map minimises on given data; who computes further parts of each batch; and facts."""
+    """What a map minimises on given data.
+
+    Attributes:
+        loss: a loss or a game, which compiled code is kept for: data are no part of it.
+        assistant: computes further arrays of each batch.
+        facts: attributes of the aligner.
+        constants: further arrays of every batch, taken from the data.
+    """
 
     loss: Loss | Game
     assistant: Assistant | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +109,7 @@ class Recipe:
         parts: the models by role.
         maps: for each domain the chain of roles that takes its points to where all domains meet.
         objective: what the map minimises, or a function that derives it from the points to learn
-            from (and a seed), and refuses held-out points that won't do.
+            from, held-out points (to refuse those that won't do), weights and a seed.
         config: how the map is fitted.
         private: densities fitted beside the map, each to a domain's own points. The sum of their
             mean log-densities is the constant of the loss.
@@ -116,7 +124,9 @@ class Recipe:
     maps: Mapping[str, Chain]
     objective: (
         Objective
-        | Callable[[Mapping[str, Rows], Mapping[str, Rows], np.random.SeedSequence], Objective]
+        | Callable[
+            [Mapping[str, Rows], Mapping[str, Rows], Weights, np.random.SeedSequence], Objective
+        ]
     )
     config: FitConfig
     private: Sequence[DensityFit] = ()
@@ -232,11 +242,11 @@ def run(
     data, held_out, weights, held_weights = _split(domains, weights, validation_fraction, rng)
     objective = recipe.objective
     if not isinstance(objective, Objective):
-        objective = objective(data, held_out, seeds["objective"])
+        objective = objective(data, held_out, weights, seeds["objective"])
     if objective.assistant is not None and held_out:
         # What an assistant computes knows no weights: points are drawn in their proportion.
         held_out, held_weights = _drawn(held_out, held_weights, rng), {}
-    validation = whole(held_out, held_weights) if held_out else None
+    validation = whole(held_out, held_weights) | dict(objective.constants) if held_out else None
 
     def model(name: str, arrays: Arrays) -> Any:
         return backend.model(roles[name], arrays, dtype)
@@ -282,6 +292,7 @@ def run(
                 weights,
                 validation,
                 objective.assistant,
+                objective.constants,
             ),
             *fits(recipe.private, initial, data),
         )
@@ -303,9 +314,10 @@ def run(
             constant += np.nan if found is None else found
         for fit, result in zip(recipe.refitted, refitted, strict=True):
             models[fit.attribute] = model(fit.part, result.arrays["density"])
+        snapshots = [snapshot(step, arrays) for step, arrays in fitted.snapshots]
+        for domain, x in domains.items():
+            x.check_unchanged(arguments[domain])
 
-    for domain, x in domains.items():
-        x.check_unchanged(arguments[domain])
     name, failed = stages.failure or ("flow", fitted)
     facts = {
         **objective.facts,
@@ -321,7 +333,7 @@ def run(
         models=models,
         facts=facts,
         history=_with_constant(fitted.history, constant),
-        snapshots=[snapshot(step, arrays) for step, arrays in fitted.snapshots],
+        snapshots=snapshots,
     )
 
 
@@ -391,12 +403,7 @@ def _split(
             (data, kept, rows[count:]),
         ):
             points[domain], own = x.subset(some), weights[domain]
-            shares[domain] = own = None if own is None else own[some]
-            if own is not None and not own.any():
-                raise ValueError(
-                    f"validation_fraction={fraction} leaves {domain} points without a positive "
-                    "weight on one side of the split; change it, or the seed"
-                )
+            shares[domain] = None if own is None else own[some]
     return data, held_out, kept, held
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from ..checks import check_non_negative_int, check_positive_number
+from ..judge import Certificate, check_tolerance
 from ..models import Density
 from ..objectives import chained
-from ..points import check_weights
+from ..points import weighted
 from ..specs import Spec
 from .family import FamilyCertificate
 from .recipe import DensityFit
@@ -94,9 +96,9 @@ class SharedDensityAligner(TrainedAligner):
     ) -> FamilyCertificate:
         """The certificate of domains and weights, each with what the user calls it."""
         domains = {d: self._check_rows(x, name, minimum=2) for d, (x, name, _) in given.items()}
-        weights = {
-            d: check_weights(w, name, len(domains[d])) for d, (w, name) in given_weights.items()
-        }
+        weights: dict[str, np.ndarray | None] = {}
+        for domain, (w, name) in given_weights.items():
+            domains[domain], weights[domain] = weighted(domains[domain], w, name)
         self._check_complete()
         if not (self._fitted_recipe.private and self._fitted_recipe.refitted):
             raise NotFittedError(
@@ -109,6 +111,7 @@ class SharedDensityAligner(TrainedAligner):
             for role, part in recipe.parts.items()
             if part.attribute is not None
         }
+        family = recipe.parts["density"].spec
         gains, bounds = [], []
         for domain, x in domains.items():
             flow = chained(parts, recipe.maps[domain])
@@ -117,9 +120,8 @@ class SharedDensityAligner(TrainedAligner):
             terms = []
             for chunk in x.chunks():
                 image, log_det = (chunk, 0.0) if flow is None else flow.forward(chunk)
-                if isinstance(self.density, Spec):
-                    name = given[domain][1 if flow is None else 2]
-                    self.density.check_points(image, name)
+                if isinstance(family, Spec):
+                    family.check_points(image, given[domain][1 if flow is None else 2])
                 shared = self.density_.log_prob(image)
                 # Log-densities that overflow to -inf leave NaN; the verdict says so.
                 with np.errstate(invalid="ignore"):
@@ -135,13 +137,47 @@ class SharedDensityAligner(TrainedAligner):
             tolerance=self.tolerance,
         )
 
+    def certificate(
+        self,
+        Xs: Any,
+        Xt: Any,
+        *,
+        tolerance: float | None = None,
+        sample_weight_s: Any = None,
+        sample_weight_t: Any = None,
+        seed: int = 0,
+        controls: bool = True,
+    ) -> Certificate:
+        """As for every aligner; with ``bound`` and ``family_lrd`` where the fit prepared them."""
+        found = super().certificate(
+            Xs,
+            Xt,
+            tolerance=tolerance,
+            sample_weight_s=sample_weight_s,
+            sample_weight_t=sample_weight_t,
+            seed=seed,
+            controls=controls,
+        )
+        if not (self._fitted_recipe.private and self._fitted_recipe.refitted):
+            return found
+        family = self.family_certificate(
+            Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t
+        )
+        return dataclasses.replace(
+            found,
+            bound=family.bound,
+            bound_stderr=family.bound_stderr,
+            family_lrd=family.lrd,
+            family_lrd_stderr=family.lrd_stderr,
+        )
+
     @property
     def _tolerance(self) -> float:
         return self.tolerance
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_positive_number("tolerance", self.tolerance)
+        check_tolerance(self.tolerance)
         if self.refit_learning_rate is not None:
             check_positive_number("refit_learning_rate", self.refit_learning_rate)
         if self.private_steps is not None:

@@ -39,6 +39,7 @@ class Stage:
     weights: Weights = field(default_factory=dict)
     validation: Mapping[str, np.ndarray] | None = None
     assistant: Assistant | None = None
+    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Stages:
@@ -150,6 +151,7 @@ class Stages:
                 validation=stage.validation,
                 name=stage.name,
                 assistant=stage.assistant,
+                constants=stage.constants,
                 **self._options,
             )
         except BaseException:

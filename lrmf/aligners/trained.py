@@ -18,7 +18,7 @@ from ..checkpoints import Checkpoint
 from ..checks import check_fraction, check_positive_int, check_seed
 from ..fitting import FitConfig
 from ..models import Density, Flow
-from ..points import Rows, check_features, check_rows, check_weights
+from ..points import Rows, check_features, check_rows, weighted
 from ..specs import Arrays
 from . import persistence
 from .base import Aligner
@@ -77,6 +77,7 @@ class TrainedAligner(Aligner):
     #: Of the last fit: its recipe, and the parameters that it had.
     _fitted_recipe: Recipe
     _fitted_parameters: dict[str, Any]
+    _fitted_names: tuple[str, ...] = ()
 
     @abstractmethod
     def _recipe(self, domains: Sequence[str]) -> Recipe:
@@ -148,10 +149,9 @@ class TrainedAligner(Aligner):
         (first, (_, like)), *others = given.items()
         for domain, (_, argument) in others:
             check_features(domains[domain], argument, domains[first].shape[1:], like)
-        weights = {
-            domain: check_weights(w, argument, len(domains[domain]))
-            for domain, (w, argument) in given_weights.items()
-        }
+        weights: dict[str, np.ndarray | None] = {}
+        for domain, (w, argument) in given_weights.items():
+            domains[domain], weights[domain] = weighted(domains[domain], w, argument)
 
         backend = get_backend(self.backend)
         devices = backend.count_devices(self.devices)
@@ -186,12 +186,15 @@ class TrainedAligner(Aligner):
             progress=self.progress,
             devices=devices,
         )
-        self.__dict__.update(
-            result.attributes(),
-            _event_shape=next(iter(domains.values())).shape[1:],
-            _fitted_recipe=recipe,
-            _fitted_parameters=self.get_params(),
-        )
+        # In one statement; what an earlier fit left goes with it.
+        self.__dict__ = {
+            **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
+            **result.attributes(),
+            "_event_shape": next(iter(domains.values())).shape[1:],
+            "_fitted_recipe": recipe,
+            "_fitted_parameters": self.get_params(),
+            "_fitted_names": tuple(result.attributes()),
+        }
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -206,7 +209,8 @@ class TrainedAligner(Aligner):
 
     def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
         self._check_fitted()
-        points = check_rows(x, argument, minimum=minimum, dtype=self.dtype)
+        dtype = self._fitted_parameters["dtype"]
+        points = check_rows(x, argument, minimum=minimum, dtype=dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points
 

@@ -12,6 +12,7 @@ from scipy.spatial import distance as pairwise
 
 from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
+from ..minibatches import Weights
 from ..objectives import TransportCost
 from ..points import Rows
 from ..specs import Arrays, RealNVP, SolverError
@@ -122,6 +123,7 @@ class EMDFlow(TransportAligner):
         self,
         data: Mapping[str, Rows],
         held_out: Mapping[str, Rows],
+        weights: Weights,
         seed: np.random.SeedSequence,
     ) -> Objective:
         return Objective(TransportCost(cost=self.cost), _ExactPlans(self.cost))
@@ -233,16 +235,23 @@ class SinkhornFlow(TransportAligner):
         self,
         data: Mapping[str, Rows],
         held_out: Mapping[str, Rows],
+        weights: Weights,
         seed: np.random.SeedSequence,
     ) -> Objective:
-        epsilon = self._epsilon(data["target"], seed)
+        epsilon = self._epsilon(data["target"], weights["target"], seed)
         plans = _EntropicPlans(self.cost, epsilon, self.max_iter, self.tolerance)
         return Objective(TransportCost(cost=self.cost), plans, facts={"epsilon_": epsilon})
 
-    def _epsilon(self, target: Rows, seed: np.random.SeedSequence) -> float:
+    def _epsilon(
+        self, target: Rows, weights: np.ndarray | None, seed: np.random.SeedSequence
+    ) -> float:
         if self.cost_scale is None:
             return float(self.regularization)
-        rows = np.random.default_rng(seed).permutation(len(target))[:_SCALE_OF]
+        rng, n = np.random.default_rng(seed), len(target)
+        if weights is None:
+            rows = rng.permutation(n)[:_SCALE_OF]
+        else:
+            rows = rng.choice(n, size=min(n, _SCALE_OF), p=weights / weights.sum())
         scale = float(_SCALES[self.cost_scale](pairwise.pdist(_rows(target[rows]), self.cost)))
         if scale == 0:
             raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from ..judge import Certificate, lrd
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import RealNVP
@@ -35,8 +36,8 @@ class AUB(SharedDensityAligner):
     as a density is N(0, I), it is the maximum likelihood part of AlignFlow.
 
     The loss doesn't change when one flow is applied to the images of both sides and Q is pushed
-    along, so the space between A and B is arbitrary. The certificate looks there: its ``lrd`` is
-    that of T_A(A) and T_B(B) for the family M of Q.
+    along, so the space between A and B is arbitrary. `family_certificate` looks there: its ``lrd``
+    is that of T_A(A) and T_B(B) for the family M of Q.
 
     It takes any number of domains: ``fit(domains=[A, B, C])`` learns a flow for each, and the sums
     above go over all of them. The distance of k domains goes from 0 to k log k nats under a rich
@@ -100,7 +101,8 @@ class AUB(SharedDensityAligner):
 
     source_map_: Flow
     target_map_: Flow
-    domains_: tuple[str, ...]
+    #: The names of the domains; files of the first versions know of no others.
+    domains_: tuple[str, ...] = ("source", "target")
 
     def __init__(
         self,
@@ -153,9 +155,8 @@ class AUB(SharedDensityAligner):
         Raises:
             ValueError, TypeError: as in `LRMF.fit`; fewer than two domains; both ways at once.
         """
+        _check_one_way(domains, sample_weights, (Xs, Xt, sample_weight_s, sample_weight_t))
         if domains is None:
-            if sample_weights is not None:
-                raise TypeError("sample_weights goes with domains=; of Xs it is sample_weight_s")
             return super().fit(
                 Xs,
                 ys,
@@ -165,8 +166,6 @@ class AUB(SharedDensityAligner):
                 sample_weight_t=sample_weight_t,
                 checkpoint=checkpoint,
             )
-        if any(x is not None for x in (Xs, Xt, sample_weight_s, sample_weight_t)):
-            raise TypeError("give either domains (and sample_weights), or Xs and Xt, not both")
         return self._fit(*_named(domains, sample_weights), checkpoint)
 
     def family_certificate(
@@ -179,11 +178,12 @@ class AUB(SharedDensityAligner):
         sample_weight_t: Any = None,
         sample_weights: Sequence[Any] | None = None,
     ) -> FamilyCertificate:
-        """Held-out evidence whether the images of the domains are indistinguishable.
+        """Held-out evidence whether the images of the domains are indistinguishable to the family.
 
-        As in `LRMF.certificate`; after a fit of several domains of all of them, ``domains``.
+        As in `LRMF.family_certificate`; after a fit of several domains of all of them, ``domains``.
         """
         self._check_fitted()
+        _check_one_way(domains, sample_weights, (Xs, Xt, sample_weight_s, sample_weight_t))
         if domains is None:
             if len(self.domains_) != 2:
                 raise TypeError(f"the fit had {len(self.domains_)} domains; pass domains=[...]")
@@ -196,6 +196,61 @@ class AUB(SharedDensityAligner):
         return self._certificate(
             {d: (x, name, f"the image of {name}") for d, (x, name) in points.items()}, weights
         )
+
+    def certificate(
+        self,
+        Xs: Any = None,
+        Xt: Any = None,
+        *,
+        domains: Sequence[Any] | None = None,
+        sample_weight_s: Any = None,
+        sample_weight_t: Any = None,
+        sample_weights: Sequence[Any] | None = None,
+        tolerance: float | None = None,
+        seed: int = 0,
+        controls: bool = True,
+    ) -> Certificate:
+        """What held-out points say of T(A) against B, by the judge of `lrmf.lrd`.
+
+        As for every aligner; after a fit of more than two domains of all of them, ``domains``: each
+        is mapped to the last and judged against it, and the certificate is the worst of these.
+        """
+        self._check_fitted()
+        _check_one_way(domains, sample_weights, (Xs, Xt, sample_weight_s, sample_weight_t))
+        options: dict[str, Any] = {"tolerance": tolerance, "seed": seed, "controls": controls}
+        if domains is None:
+            if len(self.domains_) != 2:
+                raise TypeError(f"the fit had {len(self.domains_)} domains; pass domains=[...]")
+            return super().certificate(
+                Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t, **options
+            )
+        if len(domains) != len(self.domains_):
+            raise ValueError(f"expected {len(self.domains_)} domains as in fit, got {len(domains)}")
+        self._check_complete()
+        points, weights = _named(domains, sample_weights)
+        *others, last = points
+        target = self._check_new(*points[last])
+        found = [
+            lrd(
+                self.transform(self._check_new(*points[name]), domain=j),
+                target,
+                sample_weight_s=weights[name][0],
+                sample_weight_t=weights[last][0],
+                **options | {"tolerance": self.tolerance if tolerance is None else tolerance},
+            )
+            for j, name in enumerate(others)
+        ]
+        return max(found, key=lambda c: (_SEVERITY.index(c.decision), c.lrd))
+
+    def score(
+        self,
+        Xs: Any = None,
+        Xt: Any = None,
+        *,
+        domains: Sequence[Any] | None = None,
+    ) -> float:
+        """Minus the distance of `certificate`, in nats: higher is better."""
+        return -self.certificate(Xs, Xt, domains=domains, controls=False).lrd
 
     def transform(self, X: Any, *, domain: int = 0, to: int = -1) -> np.ndarray:
         """Map points of one domain to another, by default of the first to the last.
@@ -259,6 +314,14 @@ class AUB(SharedDensityAligner):
         )
 
 
+def _check_one_way(domains: Any, weights: Any, others: tuple[Any, ...]) -> None:
+    """Refuse domains in two ways at once."""
+    if domains is None and weights is not None:
+        raise TypeError("sample_weights goes with domains=; of Xs it is sample_weight_s")
+    if domains is not None and any(x is not None for x in others):
+        raise TypeError("give either domains (and sample_weights), or Xs and Xt, not both")
+
+
 def _named(
     domains: Any, weights: Any
 ) -> tuple[dict[str, tuple[Any, str]], dict[str, tuple[Any, str]]]:
@@ -284,6 +347,10 @@ def _named(
             for j, (d, w) in enumerate(zip(names, weights, strict=True))
         },
     )
+
+
+#: From the best decision to the worst.
+_SEVERITY = ("aligned", "not decided", "not aligned")
 
 
 def _roles(domains: Sequence[str]) -> tuple[str, ...]:

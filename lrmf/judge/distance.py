@@ -9,7 +9,16 @@ from .certificate import Certificate
 from .controls import SHAPES
 from .pair import Pair
 
-__all__ = ["lrd"]
+__all__ = ["check_tolerance", "lrd"]
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse anything but a positive number below 1/2, in nats."""
+    check_positive_number("tolerance", tolerance)
+    if tolerance >= 0.5:
+        raise ValueError(
+            f"tolerance must lie below 0.5 nats, got {tolerance:g}; disjoint data have 1.386"
+        )
 
 
 def lrd(
@@ -55,11 +64,7 @@ def lrd(
     >>> lrd(a, b + 1.0).decision
     'not aligned'
     """
-    check_positive_number("tolerance", tolerance)
-    if tolerance >= 0.5:
-        raise ValueError(
-            f"tolerance must lie below 0.5 nats, got {tolerance:g}; disjoint data have 1.386"
-        )
+    check_tolerance(tolerance)
     check_seed(seed)
     pair = Pair(Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t, seed=seed)
     found = pair.measure()

@@ -88,7 +88,7 @@ def value_and_gradients(kind, backend, arrays=ARRAYS, batch=BATCH):
             model.set_params(max_iter=100_000, tolerance=1e-12)
             model.set_params(cost_scale=None, regularization=EPSILON)
         rows = {"target": Rows(batch["target"])}
-        objective = model._objective(rows, {}, np.random.SeedSequence(0))
+        objective = model._objective(rows, {}, {"target": None}, np.random.SeedSequence(0))
         loss, flow = objective.loss, engine.flow(lrmf.Affine(), arrays, dtype="float64")
         batch = {**batch, **objective.assistant({"transform": flow}, batch)}
     value, gradients = engine.loss_and_gradients(

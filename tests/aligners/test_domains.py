@@ -67,6 +67,16 @@ class TestDomains:
         far = apart.family_certificate(domains=data)
         assert far.verdict.startswith("not aligned")
 
+    def test_the_judge_sees_the_worst_domain(self, three):
+        data = three_samples(1)
+        assert three.certificate(domains=data).lrd < 0.1
+        data[1] = data[1] + 5.0
+        found = three.certificate(domains=data)
+        assert found.decision == "not aligned"
+        assert three.score(domains=data) == -three.certificate(domains=data, controls=False).lrd
+        with pytest.raises(TypeError, match=r"the fit had 3 domains; pass domains="):
+            three.certificate(data[0], data[2])
+
     def test_it_survives_a_file(self, three, tmp_path):
         three.save(tmp_path / "model.lrmf")
         other = "tfp" if three.backend == "jax" else "jax"

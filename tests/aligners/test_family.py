@@ -66,6 +66,14 @@ def test_weights_are_those_of_repeated_points():
     assert equal.lrd_stderr == pytest.approx(from_terms(gain_source=gains).lrd_stderr)
 
 
+def test_points_of_weight_zero_are_no_evidence():
+    gains, weights = np.array([0.5, -0.5, 3.0, 4.0]), np.array([1.0, 1.0, 0.0, 0.0])
+    terms = dict.fromkeys(("gain_source", "bound_source"), gains)
+    found = from_terms(**terms, weights=(weights, None))
+    alone = from_terms(gain_source=gains[:2], bound_source=gains[:2])
+    assert found.bound_stderr == pytest.approx(alone.bound_stderr)
+
+
 def test_the_standard_error_of_a_weighted_mean_covers_its_spread():
     rng = np.random.default_rng(0)
     found = []

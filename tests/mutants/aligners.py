@@ -73,8 +73,8 @@ CERTIFICATE = [
     ),
     certificate(
         "certificate: underfit private models go unseen",
-        old="if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT:",
-        new="if self.bound + 2.0 * self.bound_stderr < -1e3:",
+        old="< -_UNDERFIT * self._scale:",
+        new="< -1e3:",
     ),
     certificate(
         "certificate: numbers that overflowed are called aligned",
@@ -88,7 +88,7 @@ CERTIFICATE = [
     ),
     certificate(
         "certificate: a weighted mean with the error of an unweighted one",
-        old="variance += np.sum(share**2 * (x - mean) ** 2) * len(x) / (len(x) - 1)",
+        old="variance += np.sum(share**2 * (x - mean) ** 2) / (1.0 - share @ share)",
         new="variance += np.var(x, ddof=1) / len(x)",
     ),
 ]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from ...specs import Arrays
 from ..base import Game, GamePlayer, Loss, Role, Trainer, as_game, gather
@@ -109,7 +109,9 @@ class JaxTrainer(Trainer):
         self._gradient_clip = float(gradient_clip)
         self._scope = functools.partial(backend.scope, dtype)
         self._dtype = dtype
-        self._mesh = None if devices is None else jax.make_mesh((devices,), ("batch",))
+        self._mesh = None
+        if devices is not None:
+            self._mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
         with self._scope():
             native = jax.tree.map(
                 lambda x: jnp.asarray(x, dtype), {k: dict(v) for k, v in arrays.items()}
@@ -133,7 +135,7 @@ class JaxTrainer(Trainer):
             own = {name: rows[..., self._part(rows.shape[-1])] for name, rows in indices.items()}
             batches = gather(self._data, own, self._updates, self._dtype)
             if self._mesh is not None:
-                batches, further = self._divided(batches, 2), self._divided(further, 1, own=False)
+                batches, further = self._divided(batches), self._placed(further)
             self.state, losses = _chunk(
                 *self._static,
                 self._gradient_clip,
@@ -157,20 +159,10 @@ class JaxTrainer(Trainer):
         """Arrays whose axes are divided like this over the devices of all processes."""
         return None if self._mesh is None else NamedSharding(self._mesh, PartitionSpec(*axes))
 
-    def _divided(self, arrays: Any, axis: int, *, own: bool = True) -> Any:
-        """Arrays whose batches lie on this axis, divided over the devices of all processes.
-
-        ``own`` arrays hold the rows that this process has read, others all rows.
-        """
-        sharding = self._sharding(*(None,) * axis, "batch")
-
-        def place(x: np.ndarray) -> Any:
-            if x.ndim <= axis:
-                return self._placed(x)
-            part = x if own else x[(slice(None),) * axis + (self._part(x.shape[axis]),)]
-            return jax.make_array_from_process_local_data(sharding, part)
-
-        return jax.tree.map(place, arrays)
+    def _divided(self, batches: Any) -> Any:
+        """Batches, of which this process has read its part, over the devices of all processes."""
+        sharding = self._sharding(None, None, "batch")
+        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batches)
 
     def _placed(self, arrays: Any) -> Any:
         """Arrays that every device has a copy of."""
