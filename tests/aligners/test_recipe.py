@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import lrmf
 from lrmf import objectives
@@ -266,7 +267,7 @@ class TestWeights:
                 make(name).fit(Xs=PAIR.source, Xt=PAIR.target, sample_weight_t=np.ones(3))
         weights = np.zeros(300)
         weights[0] = 1.0
-        with pytest.raises(ValueError, match="^sample_weight_s leave a single point above zero"):
+        with pytest.raises(ValueError, match=r"^sample_weight_s leave a single point above zero"):
             make("lrmf").fit(Xs=PAIR.source, Xt=PAIR.target, sample_weight_s=weights)
 
 
