@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 from .backends.base import Game, GamePlayer
@@ -56,9 +57,10 @@ def discriminator_loss(
     """
     _check_loss(loss)
     backend, count = adversary.backend, moved.shape[0]
-    logits = adversary.logits(backend.concatenate([moved, b]))
+    logits = adversary.logits(backend.namespace(moved, b).concatenate([moved, b]))
     generated, real = logits[:count], logits[count:]
-    cost = backend.relu if loss == "hinge" else backend.softplus
+    numpy = backend.namespace(logits)
+    cost = partial(_positive_part if loss == "hinge" else _softplus, numpy)
     if loss == "hinge":
         real, generated = real - 1.0, generated + 1.0
     return mean(backend, cost(-real), weights[1]) + mean(backend, cost(generated), weights[0])
@@ -87,9 +89,10 @@ def generator_loss(
     logits = adversary.logits(moved)
     if loss == "hinge":
         return -mean(backend, logits, weights)
+    numpy = backend.namespace(logits)
     if loss == "saturating":
-        return -mean(backend, backend.softplus(logits), weights)
-    return mean(backend, backend.softplus(-logits), weights)
+        return -mean(backend, _softplus(numpy, logits), weights)
+    return mean(backend, _softplus(numpy, -logits), weights)
 
 
 def adversarial_lrd(
@@ -209,6 +212,16 @@ def _distance(models: dict[str, Any], batch: dict[str, Any]) -> Any:
 def _weights(batch: dict[str, Any]) -> tuple[Any, Any]:
     """The weights of both sides' points, where the batch has them."""
     return batch.get("source_weight"), batch.get("target_weight")
+
+
+def _softplus(numpy: Any, x: Any) -> Any:
+    """log(1 + exp(x)), entry by entry, by the functions of a `Backend.namespace`."""
+    return numpy.logaddexp(x, numpy.zeros_like(x))
+
+
+def _positive_part(numpy: Any, x: Any) -> Any:
+    """max(x, 0), entry by entry."""
+    return numpy.maximum(x, numpy.zeros_like(x))
 
 
 def _check_loss(loss: object) -> None:

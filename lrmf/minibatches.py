@@ -36,6 +36,9 @@ class Minibatches:
                 self._cumulative[name] = np.cumsum(weight) / np.sum(weight)
             elif n <= batch_size:
                 self._shares[f"{name}_weight"] = _padded_weights(weight, n, size)
+        if self._shares:  # or a batch of some with weights and some without would compile anew
+            for name, size in self._sizes.items():
+                self._shares.setdefault(f"{name}_weight", np.full(size, 1.0 / size))
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         """Row numbers ``(*shape, batch)`` of each data set."""

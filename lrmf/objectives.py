@@ -29,10 +29,8 @@ Chain = tuple[tuple[str, bool], ...]
 
 def mean(backend: Any, values: Any, weights: Any = None) -> Any:
     """The mean of numbers ``(n,)``, or Σ w_i x_i for weights that sum to one."""
-    if weights is None:
-        return backend.mean(values)
     numpy = backend.namespace(values)
-    return numpy.sum(weights * values)
+    return numpy.mean(values) if weights is None else numpy.sum(weights * values)
 
 
 def negative_log_likelihood(density: Density, x: Any, weights: Any = None) -> Any:
@@ -93,7 +91,7 @@ def alignment_loss(
             image, log_det = flow.forward(batch)
             mapped.append(image)
             total = total - weight * mean(backend, log_det, share)
-    log_prob = density.log_prob(backend.concatenate(mapped))
+    log_prob = density.log_prob(backend.namespace(*mapped).concatenate(mapped))
     start = 0
     for batch, weight, share in zip(batches, weights, shares, strict=True):
         stop = start + batch.shape[0]

@@ -235,7 +235,8 @@ def weighted(x: Rows, weights: Any, argument: str) -> tuple[Rows, np.ndarray | N
     rows = np.flatnonzero(found)
     if len(rows) < 2:
         raise ValueError(f"{argument} leave a single point above zero; two or more must count")
-    return x.subset(rows), found[rows]
+    kept = found[rows]
+    return x.subset(rows), None if kept.min() == kept.max() else kept
 
 
 def _checksum(chunk: np.ndarray, before: int) -> int:

@@ -270,22 +270,6 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def mean(self, x: Any) -> Any:
-        """The mean over all entries; NumPy in, NumPy out."""
-
-    @abstractmethod
-    def softplus(self, x: Any) -> Any:
-        """log(1 + exp(x)), entry by entry; NumPy in, NumPy out."""
-
-    @abstractmethod
-    def relu(self, x: Any) -> Any:
-        """max(x, 0), entry by entry; NumPy in, NumPy out."""
-
-    @abstractmethod
-    def concatenate(self, arrays: list[Any]) -> Any:
-        """Concatenate along the first axis; NumPy in, NumPy out."""
-
-    @abstractmethod
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
         """`forward`, `inverse`, `log_prob`, `push` (noise to samples) or `logits` of a model.
 

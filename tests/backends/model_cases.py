@@ -184,9 +184,9 @@ def native(backend: str, x: np.ndarray):
 
 
 def jacobians(backend: str, function, x: np.ndarray) -> np.ndarray:
-    """Jacobians ``(n, d, d)`` of a map of batches, row by row, by automatic differentiation.
+    """Jacobians ``(n, outputs, inputs)`` of a map of batches, by automatic differentiation.
 
-    Of d entries of an image, too.
+    Entries of images are counted row by row.
     """
     shape, rows = x.shape[1:], x.reshape(len(x), -1)
     if backend == "jax":
@@ -202,7 +202,7 @@ def jacobians(backend: str, function, x: np.ndarray) -> np.ndarray:
         inputs = native("tfp", rows)
         tape.watch(inputs)
         outputs = function(tf.reshape(inputs, x.shape))
-        columns = tf.unstack(tf.reshape(outputs, rows.shape), axis=1)
+        columns = tf.unstack(tf.reshape(outputs, [len(x), -1]), axis=1)
     return np.stack([tape.gradient(column, inputs).numpy() for column in columns], axis=1)
 
 

@@ -173,8 +173,8 @@ LOSS = [
     ),
     objectives(
         "loss: weights of points left out",
-        old="return numpy.sum(weights * values)",
-        new="return backend.mean(values)",
+        old="else numpy.sum(weights * values)",
+        new="else numpy.mean(values)",
     ),
     objectives(
         "maps: flows are learned the wrong way round",

@@ -14,7 +14,12 @@ import lrmf
 from book.results.runner import Arrays, Numbers, Run
 from lrmf.fitting import FitConfig, fit
 from lrmf.models import Density, Flow
-from lrmf.objectives import alignment_loss, likelihood, likelihood_ratio
+from lrmf.objectives import (
+    alignment_loss,
+    likelihood,
+    likelihood_ratio,
+    negative_log_likelihood,
+)
 
 __all__ = ["ARMS", "compute", "runs"]
 
@@ -96,9 +101,8 @@ def compute(
         seen = Density(
             shared.spec, constant, backend, dtype=shared.dtype, event_shape=shared.event_shape
         )
-        return alignment_loss([models["transform"]], seen, [batch["source"]]) - backend.mean(
-            shared.log_prob(batch["target"])
-        )
+        moved = alignment_loss([models["transform"]], seen, [batch["source"]])
+        return moved + negative_log_likelihood(shared, batch["target"])
 
     losses = {"frozen": frozen, "together": together, "lrmf": likelihood_ratio}
 

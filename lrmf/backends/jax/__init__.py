@@ -68,21 +68,6 @@ class JaxBackend(Backend):
     def namespace(self, *arrays: Any) -> Any:
         return np if all(isinstance(x, np.ndarray) for x in arrays) else jnp
 
-    def mean(self, x: Any) -> Any:
-        return np.mean(x) if isinstance(x, np.ndarray) else jnp.mean(x)
-
-    def softplus(self, x: Any) -> Any:
-        return np.logaddexp(x, 0.0) if isinstance(x, np.ndarray) else jax.nn.softplus(x)
-
-    def relu(self, x: Any) -> Any:
-        return np.maximum(x, 0.0) if isinstance(x, np.ndarray) else jax.nn.relu(x)
-
-    def concatenate(self, arrays: list[Any]) -> Any:
-        # NumPy in, NumPy out: JAX would round float64 arrays to float32 here.
-        if all(isinstance(array, np.ndarray) for array in arrays):
-            return np.concatenate(arrays)
-        return jnp.concatenate(arrays)
-
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
         return call(method, spec, arrays, x)
 

@@ -71,20 +71,6 @@ class TFPBackend(Backend):
     def namespace(self, *arrays: Any) -> Any:
         return np if all(isinstance(x, np.ndarray) for x in arrays) else tf.experimental.numpy
 
-    def mean(self, x: Any) -> Any:
-        return np.mean(x) if isinstance(x, np.ndarray) else tf.reduce_mean(x)
-
-    def softplus(self, x: Any) -> Any:
-        return np.logaddexp(x, 0.0) if isinstance(x, np.ndarray) else tf.nn.softplus(x)
-
-    def relu(self, x: Any) -> Any:
-        return np.maximum(x, 0.0) if isinstance(x, np.ndarray) else tf.nn.relu(x)
-
-    def concatenate(self, arrays: list[Any]) -> Any:
-        if all(isinstance(array, np.ndarray) for array in arrays):
-            return np.concatenate(arrays)
-        return tf.concat(arrays, axis=0)
-
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
         with preserved(spec):
             # A new tensor: bijectors remember what they mapped to the old one, whatever has
