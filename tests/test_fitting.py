@@ -328,12 +328,14 @@ class TestValidation:
         assert (result.outcome, result.steps) == ("finished", 200)
         np.testing.assert_equal(result.arrays, dict(result.snapshots)[200])
 
-    def test_a_validation_loss_that_is_never_a_number_stops_at_the_start(self):
-        result = run(
-            steps=1000, validation=HELD_OUT, scripted=itertools.repeat(np.nan), patience=300
-        )
-        assert (result.outcome, result.steps) == ("stopped early", 0)
-        np.testing.assert_equal(result.arrays, START)
+    @pytest.mark.parametrize("patience", [None, 300])
+    def test_a_validation_loss_that_is_no_number_ends_the_fit(self, patience):
+        scripted = itertools.chain([2.0, 1.0], itertools.repeat(np.nan))
+        result = run(steps=1000, validation=HELD_OUT, scripted=scripted, patience=patience)
+        assert (result.outcome, result.steps) == ("diverged", 200)
+        assert "the loss of held-out points became non-finite at step 300" in result.status
+        assert "the arrays of step 200, the last good ones, were restored" in result.status
+        np.testing.assert_equal(result.arrays, run(steps=200).arrays)
 
 
 class TestDivergence:
