@@ -172,6 +172,31 @@ def test_held_out_points_and_the_others_are_apart(monkeypatch):
         assert not np.array_equal(held, x[: len(held)])  # drawn, not cut off
 
 
+def test_weights_are_split_with_their_points(monkeypatch):
+    seen = {}
+
+    def watched(loss, roles, arrays, data, *, name, weights, validation, **options):
+        seen[name] = data, weights, validation
+        return run(
+            loss, roles, arrays, data,
+            name=name, weights=weights, validation=validation, **options,
+        )  # fmt: skip
+
+    run = stages.fit
+    monkeypatch.setattr(stages, "fit", watched)
+    # Each point's weight can be told from the point.
+    weights = np.exp(PAIR.source[:, 0] / 10)
+    make("lrmf", validation_fraction=0.25).fit(
+        Xs=PAIR.source, Xt=PAIR.target, sample_weight_s=weights
+    )
+    data, kept, held_out = seen["flow"]
+    scale = kept["source"] / np.exp(data["source"][:][:, 0] / 10)
+    np.testing.assert_allclose(scale, scale[0])
+    own = held_out["source_weight"]
+    scale = own[own > 0] / np.exp(held_out["source"][own > 0, 0] / 10)
+    np.testing.assert_allclose(scale, scale[0])
+
+
 class TestSources:
     def test_points_on_disk_give_the_same_fit(self, tmp_path):
         files = []
