@@ -170,7 +170,7 @@ def test_the_build_asks_for_pictures_and_drops_thebe(monkeypatch):
     ]
     extension["setup"](app)
     assert os.environ["LRMF_STATIC_WIDGETS"] == "1"
-    ((event, handler),) = app.connected
+    (event, handler), _ = app.connected
     assert event == "config-inited"
     handler(app, None)
     assert [listener.id for listener in app.events.listeners["doctree-resolved"]] == [0, 2]

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from ..checks import check_non_negative_int, check_positive_number
-from ..judge import Certificate, check_tolerance
+from ..judge import Certificate
+from ..judge.distance import check_tolerance
 from ..models import Density
 from ..objectives import chained
 from ..points import weighted

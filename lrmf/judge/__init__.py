@@ -2,6 +2,6 @@
 
 from .certificate import Certificate, Decision
 from .controls import Control
-from .distance import check_tolerance, lrd
+from .distance import lrd
 
-__all__ = ["Certificate", "Control", "Decision", "check_tolerance", "lrd"]
+__all__ = ["Certificate", "Control", "Decision", "lrd"]
