@@ -20,6 +20,7 @@ __all__ = [
     "check_points",
     "check_rows",
     "check_weights",
+    "sample_rows",
     "weighted",
 ]
 
@@ -237,6 +238,15 @@ def weighted(x: Rows, weights: Any, argument: str) -> tuple[Rows, np.ndarray | N
         raise ValueError(f"{argument} leave a single point above zero; two or more must count")
     kept = found[rows]
     return x.subset(rows), None if kept.min() == kept.max() else kept
+
+
+def sample_rows(
+    n: int, size: int, weights: np.ndarray | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Numbers of ``size`` of n rows, or of all of fewer: different ones, or drawn by weights."""
+    if weights is None:
+        return rng.permutation(n)[:size]
+    return rng.choice(n, size=min(n, size), p=weights / weights.sum())
 
 
 def _checksum(chunk: np.ndarray, before: int) -> int:

@@ -122,9 +122,9 @@ class Aligner(ABC, BaseEstimator):
                 f"this {type(self).__name__} is not fitted yet; call fit(Xs=source, Xt=target)"
             )
 
-    def _check_new(self, x: Any, argument: str, *, minimum: int = 1) -> np.ndarray:
+    def _check_new(self, x: Any, argument: str) -> np.ndarray:
         self._check_fitted()
-        points = check_points(x, argument, minimum=minimum, dtype=self.dtype)
+        points = check_points(x, argument, dtype=self.dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points
 

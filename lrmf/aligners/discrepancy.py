@@ -12,7 +12,7 @@ from .. import distances
 from ..minibatches import Weights
 from ..models import Flow
 from ..objectives import MeanDiscrepancy
-from ..points import Rows
+from ..points import Rows, sample_rows
 from ..specs import RealNVP
 from .recipe import Objective, Part, Recipe
 from .trained import TrainedAligner
@@ -200,15 +200,15 @@ class MMDFlow(DiscrepancyAligner):
         # Drawn from the pool, so that both sides have the weight of their size.
         count = len(data["source"])
         pool = count + len(data["target"])
-        rng, size = np.random.default_rng(seed), min(pool, _MEDIAN_OF)
-        if all(w is None for w in weights.values()):
-            rows = rng.permutation(pool)[:size]
-        else:
-            shares = [
-                np.ones(len(x)) if (w := weights[side]) is None else w * len(x) / w.sum()
-                for side, x in data.items()
-            ]
-            rows = rng.choice(pool, size=size, p=np.concatenate(shares) / pool)
+        shares = None
+        if any(w is not None for w in weights.values()):
+            shares = np.concatenate(
+                [
+                    np.ones(len(x)) if (w := weights[side]) is None else w * len(x) / w.sum()
+                    for side, x in data.items()
+                ]
+            )
+        rows = sample_rows(pool, _MEDIAN_OF, shares, np.random.default_rng(seed))
         of_source = rows < count
         pooled = np.empty((len(rows), *data["source"].shape[1:]))
         pooled[of_source] = data["source"][rows[of_source]]

@@ -101,7 +101,7 @@ class SharedDensityAligner(TrainedAligner):
         for domain, (w, name) in given_weights.items():
             domains[domain], weights[domain] = weighted(domains[domain], w, name)
         self._check_complete()
-        if not (self._fitted_recipe.private and self._fitted_recipe.refitted):
+        if not self._has_family:
             raise NotFittedError(
                 "the fit had no private densities or refitted copies, which this certificate "
                 "compares; fit with private_steps and refit_steps above 0"
@@ -159,7 +159,7 @@ class SharedDensityAligner(TrainedAligner):
             seed=seed,
             controls=controls,
         )
-        if not (self._fitted_recipe.private and self._fitted_recipe.refitted):
+        if not self._has_family:
             return found
         family = self.family_certificate(
             Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t
@@ -171,6 +171,11 @@ class SharedDensityAligner(TrainedAligner):
             family_lrd=family.lrd,
             family_lrd_stderr=family.lrd_stderr,
         )
+
+    @property
+    def _has_family(self) -> bool:
+        """Whether the fit had what `family_certificate` compares."""
+        return bool(self._fitted_recipe.private and self._fitted_recipe.refitted)
 
     @property
     def _tolerance(self) -> float:

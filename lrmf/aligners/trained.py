@@ -169,7 +169,7 @@ class TrainedAligner(Aligner):
                 checkpoint,
                 fingerprint=fingerprint,
                 every=self.checkpoint_every,
-                writes=backend.hosts()[0] == 0,
+                writes=backend.writes_files(),
             )
 
         recipe = self._recipe(tuple(domains))

@@ -14,7 +14,7 @@ from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
 from ..minibatches import Weights
 from ..objectives import TransportCost
-from ..points import Rows
+from ..points import Rows, sample_rows
 from ..specs import Arrays, RealNVP, SolverError
 from .discrepancy import DiscrepancyAligner
 from .plans import divergence, exact_plan, sinkhorn, symmetric_sinkhorn
@@ -247,11 +247,7 @@ class SinkhornFlow(TransportAligner):
     ) -> float:
         if self.cost_scale is None:
             return float(self.regularization)
-        rng, n = np.random.default_rng(seed), len(target)
-        if weights is None:
-            rows = rng.permutation(n)[:_SCALE_OF]
-        else:
-            rows = rng.choice(n, size=min(n, _SCALE_OF), p=weights / weights.sum())
+        rows = sample_rows(len(target), _SCALE_OF, weights, np.random.default_rng(seed))
         scale = float(_SCALES[self.cost_scale](pairwise.pdist(_rows(target[rows]), self.cost)))
         if scale == 0:
             raise ValueError(

@@ -182,16 +182,12 @@ class AUB(SharedDensityAligner):
 
         As in `LRMF.family_certificate`; after a fit of several domains of all of them, ``domains``.
         """
-        self._check_fitted()
+        self._check_domains(domains)
         _check_one_way(domains, sample_weights, (Xs, Xt, sample_weight_s, sample_weight_t))
         if domains is None:
-            if len(self.domains_) != 2:
-                raise TypeError(f"the fit had {len(self.domains_)} domains; pass domains=[...]")
             return super().family_certificate(
                 Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t
             )
-        if len(domains) != len(self.domains_):
-            raise ValueError(f"expected {len(self.domains_)} domains as in fit, got {len(domains)}")
         points, weights = _named(domains, sample_weights)
         return self._certificate(
             {d: (x, name, f"the image of {name}") for d, (x, name) in points.items()}, weights
@@ -215,17 +211,13 @@ class AUB(SharedDensityAligner):
         As for every aligner; after a fit of more than two domains of all of them, ``domains``: each
         is mapped to the last and judged against it, and the certificate is the worst of these.
         """
-        self._check_fitted()
+        self._check_domains(domains)
         _check_one_way(domains, sample_weights, (Xs, Xt, sample_weight_s, sample_weight_t))
         options: dict[str, Any] = {"tolerance": tolerance, "seed": seed, "controls": controls}
         if domains is None:
-            if len(self.domains_) != 2:
-                raise TypeError(f"the fit had {len(self.domains_)} domains; pass domains=[...]")
             return super().certificate(
                 Xs, Xt, sample_weight_s=sample_weight_s, sample_weight_t=sample_weight_t, **options
             )
-        if len(domains) != len(self.domains_):
-            raise ValueError(f"expected {len(self.domains_)} domains as in fit, got {len(domains)}")
         self._check_complete()
         points, weights = _named(domains, sample_weights)
         *others, last = points
@@ -273,6 +265,15 @@ class AUB(SharedDensityAligner):
         """The flows of all domains, in their order."""
         self._check_fitted()
         return [getattr(self, attribute) for attribute in _attributes(self.domains_)]
+
+    def _check_domains(self, domains: Sequence[Any] | None) -> None:
+        """Refuse another number of domains than `fit` had; ``None`` stands for two."""
+        self._check_fitted()
+        count = len(self.domains_)
+        if domains is None and count != 2:
+            raise TypeError(f"the fit had {count} domains; pass domains=[...]")
+        if domains is not None and len(domains) != count:
+            raise ValueError(f"expected {count} domains as in fit, got {len(domains)}")
 
     def _between(self, domain: int, to: int) -> Flow:
         self._check_fitted()

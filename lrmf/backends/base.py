@@ -343,9 +343,9 @@ class Backend(ABC):
         Raises ``ValueError`` where there are not so many, or the backend can't use them.
         """
 
-    def hosts(self) -> tuple[int, int]:
-        """The number of this process, and of all that fit together."""
-        return 0, 1
+    def writes_files(self) -> bool:
+        """Whether this process, of all that fit together, is the one that writes."""
+        return True
 
     @abstractmethod
     def loss_and_gradients(
