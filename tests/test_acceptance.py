@@ -1,4 +1,4 @@
-"""What the library must reach on moons at its defaults: ten seeds, and fewer where seeds repeat."""
+"""What the library must reach on moons at its defaults, for a few of the seeds of the saved run."""
 
 import time
 
@@ -28,13 +28,13 @@ def judge(seed, *, backend="jax", **changes):
 
 
 # One test for all seeds, so that they share the compiled loops and are all shown when it fails.
-def test_moons_of_ten_seeds_are_aligned():
-    good, reports = 0, []
-    for seed in range(10):
+def test_moons_of_three_seeds_are_aligned():
+    reports = []
+    for seed in range(3):
         _, certificate, accuracy, report = judge(seed)
-        good += accuracy >= 0.99 and certificate.decision == "aligned"
         reports.append(report)
-    assert good >= 9, "\n".join([f"{good} of {len(reports)}:", *reports])
+        assert accuracy >= 0.99, "\n".join(reports)
+        assert certificate.decision == "aligned", "\n".join(reports)
 
 
 def test_moons_are_aligned_in_the_other_backend():
@@ -52,7 +52,7 @@ def test_the_familys_own_certificate_agrees_and_the_bound_is_tight():
 
 
 def test_identity_is_not_aligned():
-    for seed in range(10):
+    for seed in range(3):
         # Both backends judge by the same code.
         _, certificate, accuracy, report = judge(seed, transform=lrmf.Identity(), steps=1)
         # At -50° most nearest neighbours have the right label before any alignment.
