@@ -70,8 +70,8 @@ class Checkpoint:
         try:
             if writes:
                 # A file beside it: each write puts another one in its own place.
-                claim = storage.claimed(target.with_name(f".{target.name[:50]}.lock"), wait=False)
-                self._held.enter_context(claim)
+                lock = storage.beside(target, "lock")
+                self._held.enter_context(storage.claimed(lock, wait=False))
             self._read()
         except storage.InUseError as error:
             raise ValueError(

@@ -36,7 +36,7 @@ try:
 except ImportError:  # where a file that is open can't be removed, which is a lock of its own
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["InUseError", "check_destination", "claimed", "read", "replace", "write"]
+__all__ = ["InUseError", "beside", "check_destination", "claimed", "read", "replace", "write"]
 
 _KEY = "lrmf"
 #: 2: with a hash. Of 1, models say so, and checkpoints say nothing.
@@ -76,7 +76,7 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
     """
     target = check_destination(path)
     old = target.stat() if target.exists() else None
-    draft = target.with_name(f".{target.name[:50]}.draft")
+    draft = beside(target, "draft")
     # What nobody else could read must not be readable as a draft.
     with claimed(draft, 0o666 if old is None else 0o600) as file:
         file.write(content)
@@ -115,6 +115,14 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise PermissionError(f"can't write {path}: the folder {target.parent} is read-only")
     return target
+
+
+def beside(target: Path, what: str) -> Path:
+    """The name of a hidden file that goes with another one."""
+    name = target.name
+    if len(os.fsencode(name)) > 200:  # of the 255 bytes that most systems allow
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return target.with_name(f".{name}.{what}")
 
 
 @contextlib.contextmanager

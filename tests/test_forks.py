@@ -1,6 +1,7 @@
 """Processes forked from one that has computed: an error with the cure, never a hang."""
 
 import multiprocessing
+import pickle
 import warnings
 
 import numpy as np
@@ -70,6 +71,12 @@ def test_a_backend_that_was_not_used_is_none_of_a_forks_business(monkeypatch):
     backend = lrmf.get_backend("jax")
     monkeypatch.setattr(backend, "_process", None)
     assert in_a_fork(backend.check_process) == ("gave", None)
+
+
+def test_a_pickled_model_takes_the_backend_of_the_process_that_unpickles_it():
+    backend = lrmf.get_backend("jax")
+    flow = backend.flow(lrmf.Affine(), ARRAYS)
+    assert pickle.loads(pickle.dumps(flow)).backend is backend
 
 
 def test_what_needs_no_backend_works_in_a_fork():

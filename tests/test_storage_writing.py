@@ -259,7 +259,10 @@ def test_a_draft_that_somebody_else_replaced_is_not_moved(path, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_a_long_name(tmp_path):
-    path = tmp_path / ("é" * 125 + ".lrmf")  # 255 bytes, the most that Linux allows
-    storage.write(path, ARRAYS, DOCUMENT)
-    assert storage.read(path, "thing")[1] == DOCUMENT
+def test_long_names(tmp_path):
+    paths = [tmp_path / ("é" * 124 + end + ".lrmf") for end in "ab"]  # nearly all that Linux allows
+    for path in paths:
+        storage.write(path, ARRAYS, DOCUMENT)
+        assert storage.read(path, "thing")[1] == DOCUMENT
+    drafts = {storage.beside(path, "draft") for path in paths}
+    assert len(drafts) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 __all__ = ["OneProcess"]
 
@@ -26,3 +27,9 @@ class OneProcess:
                 "threads a fork does not copy, so it would hang. Start processes another way: by "
                 "multiprocessing.get_context('spawn'), or by joblib's default, 'loky'"
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # In the process that unpickles a model, the backend is that process's own.
+        from . import get_backend
+
+        return get_backend, (self.name,)

@@ -77,11 +77,17 @@ class DataFile:
 def cache_dir() -> Path:
     """Folder of the downloaded files: ``LRMF_CACHE_DIR``, or the usual place of the system.
 
-    Asking for it does not create it.
+    Asking for it does not create it. Raises ``ValueError`` for the home of an unknown user.
     """
     chosen = os.environ.get(CACHE_DIR_VARIABLE)
     if chosen:
-        return Path(os.path.expanduser(chosen))
+        folder = os.path.expanduser(chosen)
+        if folder.startswith("~"):
+            raise ValueError(
+                f"{CACHE_DIR_VARIABLE} is {chosen!r}, the home of a user who is not known here; "
+                "set it to an absolute path"
+            )
+        return Path(folder)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("lrmf"))

@@ -28,7 +28,7 @@ def scalars(value):
     exact = []
     for kind in KINDS.get(type(value), ()):
         with contextlib.suppress(OverflowError):
-            exact += [kind(value)] if kind(value) == value else []
+            exact += [kind(value)] if kind(value).item() == value else []
     return exact
 
 

@@ -91,6 +91,12 @@ def test_the_cache_can_be_chosen(monkeypatch):
     assert lrmf.data.cache_dir() == Path.home() / "elsewhere"
 
 
+def test_a_cache_of_nobody(monkeypatch):
+    monkeypatch.setenv(fetch.CACHE_DIR_VARIABLE, "~nobody-of-this-name/lrmf")
+    with pytest.raises(ValueError, match=r"LRMF_CACHE_DIR is .*a user who is not known here; set"):
+        lrmf.data.cache_dir()
+
+
 def test_a_server_that_labels_the_file_as_a_compressed_transfer(
     server, cache, file, content, arrays
 ):
