@@ -137,6 +137,21 @@ def test_a_failed_write_is_told_and_loses_nothing(tmp_path, monkeypatch):
         assert again.get("flow").document == {"step": 2}
 
 
+def test_a_fit_survives_a_full_disk(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    few = {"steps": 1, "private_steps": 1, "refit_steps": 1}
+    model = lrmf.LRMF(transform=lrmf.Identity(), density=lrmf.Gaussian(), progress=False, **few)
+    pair = lrmf.data.blobs(n=100, seed=0)
+    with pytest.warns(CheckpointWarning, match="the fit goes on"):
+        model.fit(Xs=pair.source, Xt=pair.target, checkpoint=tmp_path / "fit.ckpt")
+    assert model.outcome_ == "finished"
+    assert model.complete_
+    assert os.listdir(tmp_path) == []
+
+
 def test_another_kind_of_file_is_refused(tmp_path):
     storage.write(tmp_path / "model.lrmf", {}, {"kind": "LRMF"})
     with pytest.raises(ValueError, match=r"holds a LRMF, expected a checkpoint"):

@@ -29,7 +29,7 @@ def in_a_fork(function):
         warnings.simplefilter("ignore")  # Python's own, and JAX's
         process.start()
     try:
-        assert here.poll(60), "it hangs"
+        assert here.poll(30), "it hangs"
         return here.recv()
     finally:
         process.kill()
