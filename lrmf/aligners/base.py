@@ -54,7 +54,9 @@ class Aligner(ABC, BaseEstimator):
 
         What is fitted and saved is this one's; `get_params` gives back what was given.
         """
-        return type(self)(**{name: plain(value) for name, value in self.get_params().items()})
+        return type(self)(
+            **{name: plain(value) for name, value in self.get_params(deep=False).items()}
+        )
 
     @abstractmethod
     def fit(self, Xs: Any = None, ys: Any = None, Xt: Any = None, yt: Any = None) -> Self:

@@ -27,7 +27,7 @@ class ComputedAligner(Aligner):
         self._check_fitted()
         arrays = {name: getattr(self, name) for name in self._arrays}
         facts = {name: getattr(self, name) for name in self._facts}
-        persistence.write(self, path, arrays, facts, self.get_params())
+        persistence.write(self, path, arrays, facts, self.get_params(deep=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

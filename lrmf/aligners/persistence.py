@@ -92,7 +92,7 @@ def load(
         history_=_below(arrays, "history_/"),
         snapshots_=[],
         _fitted_recipe=recipe,
-        _fitted_parameters=aligner.get_params(),
+        _fitted_parameters=aligner.get_params(deep=False),
         _fitted_names=(*fitted, *recipe.attributes(own), *aligner._facts, "history_", "snapshots_"),
     )
     return aligner

@@ -198,7 +198,7 @@ class TrainedAligner(Aligner):
             **result.attributes(),
             "_event_shape": next(iter(domains.values())).shape[1:],
             "_fitted_recipe": recipe,
-            "_fitted_parameters": own.get_params(),
+            "_fitted_parameters": own.get_params(deep=False),
             "_fitted_names": tuple(result.attributes()),
         }
         return self
@@ -284,7 +284,7 @@ class TrainedAligner(Aligner):
         """
         described = {
             name: value
-            for name, value in self.get_params().items()
+            for name, value in self.get_params(deep=False).items()
             if name not in self._indifferent
         }
         digest = hashlib.sha256(fingerprint(described).encode())
