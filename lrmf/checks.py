@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ __all__ = [
     "check_positive_int",
     "check_positive_number",
     "check_seed",
+    "plain",
 ]
 
 
@@ -51,6 +53,25 @@ def check_fraction(name: str, value: object) -> None:
     """Refuse anything but a number in [0, 1)."""
     if not _is_number(value) or not 0.0 <= value < 1.0:  # type: ignore[operator]
         raise ValueError(f"{name} must lie in [0, 1), got {value!r}")
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar, or data type, as what it stands for in plain Python, also within a sequence.
+
+    Anything else comes back as it is.
+
+    >>> plain((np.int64(250), np.float32(0.5), np.dtype("float32"), "jax"))
+    (250, 0.5, 'float32', 'jax')
+    """
+    if isinstance(value, np.floating):
+        return float(value)  # `item` would leave a long double as it is
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.dtype):
+        return value.name
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    return value
 
 
 def _is_integer(value: object) -> bool:

@@ -47,6 +47,7 @@ class Model:
         return {name: np.asarray(value) for name, value in self.native_arrays.items()}
 
     def _call(self, method: str, x: Any, argument: str = "x") -> Any:
+        self.backend.check_process()
         native = self.backend.is_native(x)
         if not native:
             x = np.asarray(x)
@@ -207,6 +208,7 @@ class Density(Model):
                 f"{self.spec} fits more than one event shape, so how much to sample is unknown; "
                 "give one to backend.density(..., event_shape=...)"
             )
+        self.backend.check_process()
         sample = self.backend.sample(
             self.spec,
             self.native_arrays,

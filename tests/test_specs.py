@@ -170,6 +170,13 @@ def test_numpy_integers_become_plain_ones():
     )
 
 
+def test_every_numpy_scalar_in_a_spec_becomes_plain_in_its_description():
+    spec = lrmf.FFJORD(rtol=np.float32(0.5), trace=np.str_("exact"))
+    description = spec_to_json(spec)
+    assert json.loads(json.dumps(description)) == description
+    assert type(description["rtol"]) is float
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from ..checks import plain
 from ..judge import Certificate, lrd
 from ..points import check_features, check_points
 from ..specs import Shape
@@ -22,6 +23,8 @@ class Aligner(ABC, BaseEstimator):
 
     #: The dtype that new points are checked against and mapped in.
     dtype: Any = "float64"
+    #: Fitted attributes that a file holds: numbers and words.
+    _facts: ClassVar[tuple[str, ...]] = ()
     _event_shape: Shape
 
     # scikit-learn reads and sets parameters as attributes of the same names, but `transform` is
@@ -45,6 +48,15 @@ class Aligner(ABC, BaseEstimator):
         """Keep the constructor's arguments, given as its ``locals()``."""
         for name in self._get_param_names():
             setattr(self, _attribute(name), parameters[name])
+
+    def _plain(self) -> Self:
+        """An aligner like this one before `fit`, with plain values in place of NumPy's scalars.
+
+        What is fitted and saved is this one's; `get_params` gives back what was given.
+        """
+        return type(self)(
+            **{name: plain(value) for name, value in self.get_params(deep=False).items()}
+        )
 
     @abstractmethod
     def fit(self, Xs: Any = None, ys: Any = None, Xt: Any = None, yt: Any = None) -> Self:

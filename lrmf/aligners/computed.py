@@ -16,26 +16,34 @@ __all__ = ["ComputedAligner", "check_squares"]
 class ComputedAligner(Aligner):
     """An aligner that a few named arrays determine; it draws nothing at random."""
 
-    #: Attributes that a file holds: arrays, and numbers or words.
+    #: Fitted attributes that a file holds: arrays.
     _arrays: ClassVar[tuple[str, ...]]
-    _facts: ClassVar[tuple[str, ...]] = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted aligner to a file of named arrays and JSON."""
+        """Write the fitted aligner to a file of named arrays and JSON, all of it or nothing.
+
+        Raises ``OSError`` where it can't be written, as `lrmf.storage` says.
+        """
         self._check_fitted()
         arrays = {name: getattr(self, name) for name in self._arrays}
         facts = {name: getattr(self, name) for name in self._facts}
-        persistence.write(self, path, arrays, facts, self.get_params())
+        persistence.write(self, path, arrays, facts, self.get_params(deep=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a file that `save` wrote."""
+        """Read a file that `save` wrote, with this version or an earlier one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, of a later version, or of something else.
+        """
         aligner, arrays = persistence.read(cls, path, {})
         missing = [name for name in cls._arrays if name not in arrays]
         if missing:
             raise ValueError(
                 f"{path} is damaged: it lacks {', '.join(missing)}; save the model again"
             )
+        persistence.check_all_known(arrays, cls._arrays, path)
         for name in cls._arrays:
             setattr(aligner, name, arrays[name])
         return aligner

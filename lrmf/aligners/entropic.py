@@ -131,7 +131,7 @@ class EntropicOT(ComputedAligner):
                 f"the {self.cost_scale} of the costs is zero, as points of Xs and Xt coincide; set "
                 "cost_scale=None, for a regularization in squared units of the data"
             )
-        epsilon = self.regularization * scale
+        epsilon = float(self.regularization) * scale
         solution = sinkhorn(costs, epsilon, max_iter=self.max_iter, tolerance=self.tolerance)
         if not np.isfinite(solution.error):
             raise ValueError(

@@ -1,9 +1,12 @@
-"""Saving and loading fitted aligners: named arrays and JSON, never pickle."""
+"""Saving and loading fitted aligners: named arrays and JSON, never pickle.
+
+`lrmf.storage` says what is promised of the files.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -11,19 +14,19 @@ import numpy as np
 from .. import storage
 from ..backends import get_backend
 from ..backends.base import Role
+from ..checks import plain
 from ..specs import Arrays, Spec, spec_from_json, spec_to_json
 
 if TYPE_CHECKING:
     from .base import Aligner as BaseAligner
     from .trained import TrainedAligner
 
-__all__ = ["load", "read", "save", "write"]
+__all__ = ["check_all_known", "load", "read", "save", "write"]
 
 Aligner = TypeVar("Aligner", bound="TrainedAligner")
 AnyAligner = TypeVar("AnyAligner", bound="BaseAligner")
 
-_VERSION = 1
-_PARTS = ("event_shape", "parameters", "facts")
+_PARTS = {"event_shape": list, "parameters": dict, "facts": dict}
 
 
 def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
@@ -49,7 +52,6 @@ def write(
     """Write what any aligner has, with arrays and facts of its own."""
     document = {
         "kind": type(aligner).__name__,
-        "version": _VERSION,
         "event_shape": list(aligner.event_shape_),
         "parameters": {k: _to_json(v) for k, v in parameters.items()},
         "facts": dict(facts),
@@ -83,13 +85,14 @@ def load(
         own = _below(arrays, f"{attribute}/")
         _check_names(role, expected, own, path)
         fitted[attribute] = engine.model(role, own, aligner.dtype)
+    check_all_known(arrays, (*found, "history_"), path)
     own = {role: fitted[p.attribute] for role, p in recipe.parts.items() if p.attribute}
     aligner.__dict__.update(
         fitted | recipe.attributes(own),
         history_=_below(arrays, "history_/"),
         snapshots_=[],
         _fitted_recipe=recipe,
-        _fitted_parameters=aligner.get_params(),
+        _fitted_parameters=aligner.get_params(deep=False),
         _fitted_names=(*fitted, *recipe.attributes(own), *aligner._facts, "history_", "snapshots_"),
     )
     return aligner
@@ -103,26 +106,45 @@ def read(
     ``given`` parameters take the place of stored ones.
     """
     arrays, document = storage.read(path, cls.__name__)
-    version = document.get("version")
-    if version != _VERSION:
-        raise ValueError(
-            f"{path} has version {version} of the file format, this lrmf reads version "
-            f"{_VERSION}; use the lrmf that wrote it"
-        )
-    missing = [part for part in _PARTS if part not in document]
+    missing = [part for part, kind in _PARTS.items() if not isinstance(document.get(part), kind)]
     if missing:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; save the model again")
-    stored = document["parameters"]
-    aligner = cls(
-        **{
+    stored, facts = document["parameters"], document["facts"]
+    unknown = [
+        *(name for name in stored if name not in cls._get_param_names()),
+        *(name for name in facts if name not in cls._facts),
+    ]
+    if unknown:
+        raise ValueError(
+            f"{path} is damaged, or of another version of lrmf: a {cls.__name__} has no "
+            f"{', '.join(unknown)}; save the model again"
+        )
+    # Facts that came later have defaults.
+    lacking = [name for name in cls._facts if name not in facts and not hasattr(cls, name)]
+    if lacking:
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(lacking)}; save the model again")
+    try:
+        restored = {
             name: _from_json(name, stored[name], path) if given.get(name) is None else given[name]
             for name in stored
         }
-    )
+    except RecursionError as error:
+        raise ValueError(f"{path} is damaged: its parameters are nested without end") from error
+    aligner = cls(**restored)
     aligner._event_shape = tuple(document["event_shape"])
-    for name, value in document["facts"].items():
+    for name, value in facts.items():
         setattr(aligner, name, tuple(value) if isinstance(value, list) else value)
     return aligner, arrays
+
+
+def check_all_known(arrays: Mapping[str, Any], owners: Iterable[str], path: Any) -> None:
+    """Refuse arrays that belong to nothing."""
+    unknown = [name for name in arrays if name.partition("/")[0] not in owners]
+    if unknown:
+        raise ValueError(
+            f"{path} is damaged, or of another version of lrmf: no model has the arrays "
+            f"{', '.join(unknown)}; save the model again"
+        )
 
 
 def _check_names(
@@ -140,8 +162,7 @@ def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarra
 def _to_json(value: Any) -> Any:
     if isinstance(value, Spec):
         return {"spec": spec_to_json(value)}
-    if isinstance(value, np.generic):
-        return value.item()
+    value = plain(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple, np.ndarray)):

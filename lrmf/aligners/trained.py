@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ from ..backends import get_backend
 from ..backends.base import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_fraction, check_positive_int, check_seed
+from ..fingerprints import fingerprint
 from ..fitting import FitConfig
 from ..models import Density, Flow
 from ..points import Rows, check_features, check_rows, weighted
@@ -42,7 +43,6 @@ class TrainedAligner(Aligner):
             aligner that has none.
     """
 
-    #: Numbers and words that a file holds.
     _facts: ClassVar[tuple[str, ...]] = (
         "complete_", "status_", "outcome_", "n_steps_", "seconds_",
     )  # fmt: skip
@@ -115,7 +115,8 @@ class TrainedAligner(Aligner):
             sample_weight_s, sample_weight_t: weights of the points ``(n_s,)`` and ``(n_t,)``, zero
                 or positive; equal by default. Their scale does not matter.
             checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
-                never been interrupted.
+                never been interrupted. It is locked for the time of the fit, holds a hash of its
+                content, and is replaced as a whole by each write.
 
         ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so do a loss that
         diverges and a solver that gives up on all the data at once. ``status_`` says so. A fit
@@ -123,7 +124,10 @@ class TrainedAligner(Aligner):
 
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled; points
-                that changed during the fit.
+                that changed during the fit; a checkpoint that is damaged, of another fit, or in
+                use.
+            OSError: the checkpoint can't be written from the start. Later on that is a
+                ``CheckpointWarning``, and the fit goes on.
             SolverError: the solver gave up, and nothing had been learned.
         """
         return self._fit(
@@ -142,10 +146,11 @@ class TrainedAligner(Aligner):
         checkpoint: str | os.PathLike[str] | None,
     ) -> Self:
         """Fit to domains and weights, each with the name of the argument that held it."""
-        self._check_parameters()
+        own = self._plain()
+        own._check_parameters()
         domains: dict[str, Rows] = {}
         for domain, (x, argument) in given.items():
-            domains[domain] = check_rows(x, argument, minimum=2, dtype=self.dtype)
+            domains[domain] = check_rows(x, argument, minimum=2, dtype=own.dtype)
         (first, (_, like)), *others = given.items()
         for domain, (_, argument) in others:
             check_features(domains[domain], argument, domains[first].shape[1:], like)
@@ -153,46 +158,47 @@ class TrainedAligner(Aligner):
         for domain, (w, argument) in given_weights.items():
             domains[domain], weights[domain] = weighted(domains[domain], w, argument)
 
-        backend = get_backend(self.backend)
-        devices = backend.count_devices(self.devices)
-        if devices is not None and self.batch_size % devices:
+        backend = get_backend(own.backend)
+        devices = backend.count_devices(own.devices)
+        if devices is not None and own.batch_size % devices:
             raise ValueError(
                 f"batch_size must be a multiple of the {devices} devices that share a batch, got "
-                f"{self.batch_size}"
+                f"{own.batch_size}"
             )
 
         def file(initial: Mapping[str, Arrays]) -> Checkpoint | None:
             if checkpoint is None:
                 return None
-            fingerprint = self._fingerprint(domains, weights, initial)
-            return Checkpoint(
+            opened = Checkpoint(
                 checkpoint,
-                fingerprint=fingerprint,
-                every=self.checkpoint_every,
+                fingerprint=own._fingerprint(domains, weights, initial),
+                every=own.checkpoint_every,
                 writes=backend.writes_files(),
             )
+            return held.enter_context(opened)
 
-        recipe = self._recipe(tuple(domains))
-        result = run(
-            recipe,
-            domains,
-            backend=backend,
-            seed=self.seed,
-            dtype=self.dtype,
-            weights=weights,
-            arguments={domain: argument for domain, (_, argument) in given.items()},
-            validation_fraction=self.validation_fraction,
-            checkpoint=file,
-            progress=self.progress,
-            devices=devices,
-        )
+        recipe = own._recipe(tuple(domains))
+        with contextlib.ExitStack() as held:
+            result = run(
+                recipe,
+                domains,
+                backend=backend,
+                seed=own.seed,
+                dtype=own.dtype,
+                weights=weights,
+                arguments={domain: argument for domain, (_, argument) in given.items()},
+                validation_fraction=own.validation_fraction,
+                checkpoint=file,
+                progress=own.progress,
+                devices=devices,
+            )
         # In one statement; what an earlier fit left goes with it.
         self.__dict__ = {
             **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
             **result.attributes(),
             "_event_shape": next(iter(domains.values())).shape[1:],
             "_fitted_recipe": recipe,
-            "_fitted_parameters": self.get_params(),
+            "_fitted_parameters": own.get_params(deep=False),
             "_fitted_names": tuple(result.attributes()),
         }
         return self
@@ -235,7 +241,12 @@ class TrainedAligner(Aligner):
         return FitConfig(**settings | changes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted aligner to a file of named arrays and JSON; snapshots are left out."""
+        """Write the fitted aligner to a file of named arrays and JSON; snapshots are left out.
+
+        The file holds a hash of its content and takes the place of an old one as a whole, with
+        its permissions; of a symbolic link the target is written. Raises ``OSError`` where it
+        can't be written, read-only files included.
+        """
         self._check_fitted()
         persistence.save(self, path)
 
@@ -247,13 +258,17 @@ class TrainedAligner(Aligner):
         backend: Literal["jax", "tfp"] | None = None,
         **models: Any,
     ) -> Self:
-        """Read a file that `save` wrote, into either backend.
+        """Read a file that `save` wrote, with this version or an earlier one, into either backend.
 
         Args:
             path: the file.
             backend: ``"jax"`` or ``"tfp"``; by default the one that it was fitted with.
             models: for each parameter (``transform``, ...) that was an object of a backend's
                 library, one of the same structure.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, of a later version, or of something else.
         """
         return persistence.load(cls, path, backend=backend, models=models)
 
@@ -268,14 +283,14 @@ class TrainedAligner(Aligner):
         The initial arrays follow from seed and specs, but not those of a library's own objects.
         """
         described = {
-            name: repr(value)
-            for name, value in self.get_params().items()
+            name: value
+            for name, value in self.get_params(deep=False).items()
             if name not in self._indifferent
         }
-        digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+        digest = hashlib.sha256(fingerprint(described).encode())
         arrays = [x for named in initial.values() for x in named.values()]
         for x in (*domains.values(), *weights.values(), *arrays):
-            digest.update(repr(None if x is None else (x.shape, str(x.dtype))).encode())
+            digest.update(str(None if x is None else (tuple(x.shape), str(x.dtype))).encode())
             chunks = x.chunks() if isinstance(x, Rows) else [] if x is None else [x]
             for chunk in chunks:
                 digest.update(np.ascontiguousarray(chunk).tobytes())

@@ -14,6 +14,7 @@ import numpy as np
 from ..models import DTYPES, Classifier, Density, Flow, Model
 from ..specs import Arrays, DensitySpec, Discriminator, PartialShape, Shape, Spec
 from ..specs.base import fits
+from .processes import OneProcess
 
 __all__ = ["Backend", "Game", "Loss", "GamePlayer", "Role", "Trainer", "as_game", "gather"]
 
@@ -141,7 +142,7 @@ def gather(
     }
 
 
-class Backend(ABC):
+class Backend(OneProcess, ABC):
     """Computes with models. Methods take and give arrays of the backend, unless they say NumPy."""
 
     name: str
@@ -215,6 +216,7 @@ class Backend(ABC):
         self, kind: Any, spec: Any, event_shape: Shape, rng: np.random.Generator
     ) -> tuple[Role, Arrays]:
         """A model's role, named after its kind, and its initial arrays."""
+        self.check_process()
         check_kind(kind, spec)
         name = {Flow: "transform", Density: "density", Classifier: "adversary"}[kind]
         if isinstance(spec, Spec):
@@ -229,6 +231,7 @@ class Backend(ABC):
 
     def model(self, role: Role, arrays: Mapping[str, np.ndarray], dtype: str) -> Any:
         """The model in a role, around NumPy arrays."""
+        self.check_process()
         role = role.exact()
         with self.scope(dtype):
             native = {name: self.asarray(value, dtype) for name, value in arrays.items()}

@@ -39,6 +39,7 @@ SLOWEST = 50_000
 LONGEST = 60.0
 # Bytes; twice the largest official file. Whatever is longer is none of them, and may have no end.
 LARGEST = 20_000_000
+_PART = 65_536
 # Seconds that a failure counts. As long as a build of the book takes to come to its last page with
 # digits, so that the wait is spent once; short enough that the next build tries again by itself.
 REMEMBERED = 600.0
@@ -122,7 +123,8 @@ def _stream(
             # Whoever waits has given up by then; without a timeout, this thread never would.
             with session.get(url, stream=True, timeout=2 * PATIENCE) as response:
                 response.raise_for_status()
-                for part in response.iter_content(1024):
+                # Whatever has come, however little: or a drip would keep this thread for hours.
+                while part := response.raw.read1(_PART, decode_content=True):
                     if abandoned.is_set():
                         return
                     parts.put(part)

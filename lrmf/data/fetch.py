@@ -1,27 +1,25 @@
 """Finding data files: the folder ``LRMF_DATA_DIR`` first, then the cache, then a download.
 
 Whatever the place, the content is checked before it is used: by the SHA-256 of the arrays where
-it is known, else by the MD5 of the official file. A download becomes part of the cache in one
-rename after that check, so the cache never holds half a file or a wrong one. Where the cache
+it is known (of type, shape and values), else by the MD5 of the official file. Sizes are checked
+before anything is unpacked. A download becomes part of the cache in one rename after that check,
+so the cache never holds half a file or a wrong one. Where the cache
 cannot be written, the download is used all the same.
 """
 
 import hashlib
 import logging
 import os
-import struct
-import tempfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lrmf import storage
 from lrmf.data import download
-from lrmf.data.download import MIRRORS, REMEMBERED, Failure
+from lrmf.data.download import LARGEST, MIRRORS, REMEMBERED, Failure
 
 __all__ = ["DataFile", "DataUnavailableError", "cache_dir", "load"]
 
@@ -51,7 +49,7 @@ class DataFile:
         arrays (tuple of str):
             What the file holds, named as in the archive.
         sha256 (tuple of str):
-            Of each array's bytes in C order. Empty where unknown; an archive is then not used.
+            Of each array, by `array_hash`. Empty where unknown; an archive is then not used.
         md5 (str or None):
             Of the official file, where the arrays' hashes are unknown.
         read (callable):
@@ -79,11 +77,17 @@ class DataFile:
 def cache_dir() -> Path:
     """Folder of the downloaded files: ``LRMF_CACHE_DIR``, or the usual place of the system.
 
-    Asking for it does not create it.
+    Asking for it does not create it. Raises ``ValueError`` for the home of an unknown user.
     """
     chosen = os.environ.get(CACHE_DIR_VARIABLE)
     if chosen:
-        return Path(os.path.expanduser(chosen))
+        folder = os.path.expanduser(chosen)
+        if folder.startswith("~"):
+            raise ValueError(
+                f"{CACHE_DIR_VARIABLE} is {chosen!r}, the home of a user who is not known here; "
+                "set it to an absolute path"
+            )
+        return Path(folder)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("lrmf"))
@@ -148,25 +152,30 @@ def _load_from_folder(folder: Path, file: DataFile) -> tuple[np.ndarray, ...] | 
     return None
 
 
-# What NumPy and zipfile let through where an archive is cut, changed, encrypted, or none of theirs.
-_ARCHIVE_ERRORS = (EOFError, KeyError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
-
-
 def _read_archive(path: Path, file: DataFile) -> tuple[np.ndarray, ...]:
+    _check_size(path.stat().st_size)
     try:
         # NumPy leaves a file open that it opened itself and then could not read.
         with path.open("rb") as stream:
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it is not a .npz archive")
+            for entry in archive.zip.infolist() if archive.zip else ():
+                _check_size(entry.file_size)
             arrays = tuple(archive[name] for name in file.arrays)
-    except _ARCHIVE_ERRORS as error:
+    except Exception as error:  # NumPy and zipfile let through what any decompressor raises
         raise ValueError(f"cannot read {' and '.join(file.arrays)} from it ({error})") from error
     _check_hashes(arrays, file)
     return arrays
 
 
+def _check_size(size: int) -> None:
+    if size > LARGEST:
+        raise ValueError(f"{size / 1e6:.0f} MB long, more than the {LARGEST / 1e6:.0f} MB allowed")
+
+
 def _read_official(path: Path, file: DataFile) -> tuple[np.ndarray, ...]:
+    _check_size(path.stat().st_size)
     return _read_content(path.read_bytes(), file)
 
 
@@ -184,9 +193,20 @@ def _check_hashes(arrays: tuple[np.ndarray, ...], file: DataFile) -> None:
     if not file.sha256:
         return
     for name, array, expected in zip(file.arrays, arrays, file.sha256, strict=True):
-        found = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+        found = array_hash(array)
         if found != expected:
             raise ValueError(f"expected SHA-256 {expected} for {name}, got {found}")
+
+
+def array_hash(array: np.ndarray) -> str:
+    """The SHA-256 of an array: of its data type and shape, and its bytes in C order.
+
+    >>> array_hash(np.zeros(2, np.uint8)) == array_hash(np.zeros((2, 1), np.uint8))
+    False
+    """
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _download(file: DataFile, cached: Path) -> tuple[np.ndarray, ...]:
@@ -211,17 +231,14 @@ def _keep(content: bytes, cached: Path) -> None:
     """Put a good download in the cache; where that fails, the next process downloads it again."""
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=cached.parent) as staging:
-            staged = Path(staging) / cached.name
-            staged.write_bytes(content)
-            os.replace(staged, cached)
+        storage.replace(cached, content)
     except OSError as error:
         _log.warning(
             "%s was downloaded and is used, but cannot be kept in the cache folder %s (%s); set %s "
             "to a folder that can be written",
             cached.name,
             cached.parent,
-            error.strerror,
+            error.strerror or error,
             CACHE_DIR_VARIABLE,
         )
 

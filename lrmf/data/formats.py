@@ -11,8 +11,10 @@ __all__ = ["read_usps", "read_idx_images", "read_idx_labels"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _IDX_UNSIGNED_BYTE = 0x08
-# Bytes; MNIST's training images have 47 MB, and a small file could unpack to any number.
-_LARGEST = 60_000_000
+# Bytes; MNIST's training images have 47 MB and USPS's text 15, and a small file could unpack to any
+# number.
+_LARGEST_IDX = 60_000_000
+_LARGEST_TEXT = 20_000_000
 
 
 def read_usps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +39,7 @@ def read_usps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     >>> int(images[0, 0, 0]), int(images[0, 15, 15]), int(labels[0])
     (0, 128, 7)
     """
-    text = _decompress(content)
+    text = _decompress(content, _LARGEST_TEXT)
     if not text.strip():
         raise ValueError("it is empty")
     try:
@@ -75,7 +77,7 @@ def read_idx_labels(content: bytes) -> tuple[np.ndarray]:
 
 
 def _read_idx(content: bytes, *, dimensions: int) -> np.ndarray:
-    raw = _decompress(content)
+    raw = _decompress(content, _LARGEST_IDX)
     header = 4 + 4 * dimensions
     if len(raw) < header or raw[:4] != bytes([0, 0, _IDX_UNSIGNED_BYTE, dimensions]):
         raise ValueError(
@@ -89,17 +91,17 @@ def _read_idx(content: bytes, *, dimensions: int) -> np.ndarray:
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
 
 
-def _decompress(content: bytes) -> bytes:
+def _decompress(content: bytes, largest: int) -> bytes:
     # Some servers label a .gz file as a compressed transfer, and the client then unpacks it.
     if not content.startswith(_GZIP_MAGIC):
         return content
     try:
         with gzip.open(io.BytesIO(content)) as stream:
-            unpacked = stream.read(_LARGEST + 1)
+            unpacked = stream.read(largest + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"the compressed file is cut short or damaged ({error})") from error
-    if len(unpacked) > _LARGEST:
+    if len(unpacked) > largest:
         raise ValueError(
-            f"unpacked it is longer than {_LARGEST / 1e6:.0f} MB, as no official file is"
+            f"unpacked it is longer than {largest / 1e6:.0f} MB, as no official file is"
         )
     return unpacked

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from ..checks import plain
 from .affine import Affine, Identity
 from .autoregressive import IAF, MAF, Autoregressive
 from .base import Spec
@@ -48,7 +49,7 @@ def _described(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_described(item) for item in value]
     if not dataclasses.is_dataclass(value):
-        return value
+        return plain(value)
     fields = {f.name: _described(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return {"name": type(value).__name__, **fields}
 

@@ -1,8 +1,10 @@
 """What the tests of aligners share."""
 
+import shutil
 import signal
 
 import pytest
+from aligner_cases import PAIR
 
 import lrmf
 
@@ -51,3 +53,26 @@ def ctrl_c():
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     assert signal.signal(signal.SIGINT, previous) is signal.default_int_handler
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A small file, for damage."""
+    path = tmp_path_factory.mktemp("models") / "small.lrmf"
+    model = lrmf.LRMF(
+        transform=lrmf.Identity(),
+        density=lrmf.Gaussian(),
+        steps=1,
+        private_steps=1,
+        refit_steps=1,
+        progress=False,
+    )
+    model.fit(Xs=PAIR.source, Xt=PAIR.target).save(path)
+    return path
+
+
+@pytest.fixture
+def damaged(file, tmp_path):
+    path = tmp_path / "damaged.lrmf"
+    shutil.copy(file, path)
+    return path

@@ -4,7 +4,6 @@ import builtins
 import json
 import os
 import pickle
-import shutil
 
 import numpy as np
 import pytest
@@ -135,120 +134,6 @@ class TestRoundTrip:
                    for x in safetensors.numpy.load_file(path).values())  # fmt: skip
         with pytest.raises(pickle.UnpicklingError):
             pickle.loads(path.read_bytes())
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    """A small file, for damage."""
-    path = tmp_path_factory.mktemp("models") / "small.lrmf"
-    model = lrmf.LRMF(
-        transform=lrmf.Identity(),
-        density=lrmf.Gaussian(),
-        steps=1,
-        private_steps=1,
-        refit_steps=1,
-        progress=False,
-    )
-    fit(model).save(path)
-    return path
-
-
-@pytest.fixture
-def damaged(file, tmp_path):
-    path = tmp_path / "damaged.lrmf"
-    shutil.copy(file, path)
-    return path
-
-
-def rewrite(path, change):
-    """Change the document of a file that is otherwise sound."""
-    arrays, document = storage.read(path, "LRMF")
-    storage.write(path, arrays, change(arrays, document) or document)
-
-
-class TestBadFiles:
-    @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
-    def test_cut_short(self, damaged, share):
-        content = damaged.read_bytes()
-        damaged.write_bytes(content[: int(share * len(content))])
-        with pytest.raises(ValueError, match=r"damaged\.lrmf is not a file written by lrmf, or it"):
-            lrmf.LRMF.load(damaged)
-
-    def test_text(self, damaged):
-        damaged.write_text("x,y\n0.1,0.2\n" * 50)
-        with pytest.raises(ValueError, match="is not a file written by lrmf"):
-            lrmf.LRMF.load(damaged)
-
-    def test_weights_of_another_program(self, damaged):
-        safetensors.numpy.save_file({"weight": np.zeros((3, 3))}, damaged)
-        with pytest.raises(ValueError, match="is not a file written by lrmf"):
-            lrmf.LRMF.load(damaged)
-
-    def test_missing(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.lrmf"):
-            lrmf.LRMF.load(tmp_path / "nothing.lrmf")
-
-    def test_a_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="there is no file"):
-            lrmf.LRMF.load(tmp_path)
-
-    def test_a_checkpoint(self, tmp_path, small):
-        fit_with_checkpoint = small(steps=1, private_steps=1, refit_steps=1)
-        path = tmp_path / "fit.ckpt"
-        fit_with_checkpoint.fit(Xs=PAIR.source, Xt=PAIR.target, checkpoint=path)
-        with pytest.raises(ValueError, match="holds a checkpoint, expected a LRMF"):
-            lrmf.LRMF.load(path)
-
-    def test_another_version(self, damaged):
-        rewrite(damaged, lambda _, document: document | {"version": 99})
-        with pytest.raises(ValueError, match=r"has version 99 of the file format, this lrmf reads"):
-            lrmf.LRMF.load(damaged)
-
-    def test_an_unknown_spec(self, damaged):
-        def change(_, document):
-            document["parameters"]["density"]["spec"]["name"] = "Spline"
-
-        rewrite(damaged, change)
-        with pytest.raises(ValueError, match=r"unknown spec 'Spline'; this version of lrmf knows"):
-            lrmf.LRMF.load(damaged)
-
-    def test_arrays_that_do_not_fit(self, damaged):
-        def change(arrays, _):
-            arrays["refitted_target_/mean"] = np.zeros(3)
-
-        rewrite(damaged, change)
-        with pytest.raises(ValueError, match=r"the arrays in .* do not fit the density Gaussian"):
-            lrmf.LRMF.load(damaged)
-
-    def test_arrays_that_are_missing(self, damaged):
-        def change(arrays, _):
-            del arrays["density_/mean"]
-
-        rewrite(damaged, change)
-        with pytest.raises(ValueError, match="do not fit the density"):
-            lrmf.LRMF.load(damaged)
-
-    def test_unknown_backend(self, file):
-        with pytest.raises(ValueError, match="unknown backend 'torch'"):
-            lrmf.LRMF.load(file, backend="torch")
-
-    @pytest.mark.parametrize(
-        ("part", "message"),
-        [
-            ("version", r"has version None of the file format"),
-            ("parameters", r"damaged\.lrmf is damaged: it lacks parameters; save the model again"),
-            ("facts", r"is damaged: it lacks facts"),
-            ("event_shape", r"is damaged: it lacks event_shape"),
-        ],
-    )
-    def test_a_document_without_its_parts(self, damaged, part, message):
-        rewrite(damaged, lambda _, document: {k: v for k, v in document.items() if k != part})
-        with pytest.raises(ValueError, match=message):
-            lrmf.LRMF.load(damaged)
-
-    def test_other_spec_than_saved(self, file):
-        with pytest.raises(ValueError, match=r"do not fit the density RealNVP"):
-            lrmf.LRMF.load(file, density=lrmf.RealNVP(hidden=(8,)))
 
 
 class TestSaving:

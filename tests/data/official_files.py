@@ -18,7 +18,9 @@ def point_downloads_to(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
 
 
 def sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(array.tobytes()).hexdigest()
+    """Of type, shape and bytes, by another way than the library's."""
+    head = f"{array.dtype.str} {array.shape} ".encode()
+    return hashlib.sha256(head + array.tobytes()).hexdigest()
 
 
 def usps_file(images: np.ndarray, labels: np.ndarray, *, decimals: int = 3) -> bytes:

@@ -103,6 +103,25 @@ def test_a_slow_mirror_costs_no_more_than_the_patience(
         assert 2 * impatient <= time.monotonic() - start < 2 * impatient + 2
 
 
+def test_nothing_listens_to_a_drip_for_longer(impatient, cache, file, monkeypatch):
+    gone = threading.Event()
+
+    def drip(connection: socket.socket, stop: threading.Event) -> None:
+        connection.recv(1000)
+        connection.sendall(HEADERS)
+        try:
+            while not stop.wait(0.1):
+                connection.sendall(b"x")
+        except OSError:
+            gone.set()
+
+    with talking(drip) as url:
+        point_downloads_to(monkeypatch, url)
+        with pytest.raises(DataUnavailableError, match="too slow, 0 kB"):
+            fetch.load(file)
+        assert gone.wait(2)
+
+
 def test_a_name_that_is_looked_up_forever(impatient, cache, file, monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: over.wait(10))

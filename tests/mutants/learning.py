@@ -1,4 +1,4 @@
-"""Faults of losses, of fitting and of the files that it writes."""
+"""Faults of losses and of fitting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ fitting = partial(Mutant, file="lrmf/fitting.py", tests=("tests/test_fitting.py"
 objectives = partial(Mutant, file="lrmf/objectives.py", tests=LOSSES)
 games = partial(Mutant, file="lrmf/games.py", tests=GAMES)
 models = partial(Mutant, file="lrmf/models.py")
-storage = partial(Mutant, file="lrmf/storage.py", tests=("tests/test_storage.py",))
 
 FITTING = [
     fitting(
@@ -274,41 +273,4 @@ MODELS = [
     ),
 ]
 
-FILES = [
-    storage(
-        "files: everything becomes float32",
-        old="np.ascontiguousarray(value) for",
-        new="np.ascontiguousarray(value, dtype=np.float32) for",
-    ),
-    storage(
-        "files: scalars come back as vectors",
-        old="x.reshape(np.shape(arrays[name])) for",
-        new="x for",
-    ),
-    storage(
-        "files: another kind of file is read",
-        old="if found != kind:",
-        new="if not found:",
-    ),
-    storage(
-        "files: a failed write leaves its half behind",
-        old="            os.unlink(temporary)",
-        new="            pass",
-    ),
-    Mutant(
-        "checkpoint: that of another fit is used",
-        "lrmf/checkpoints.py",
-        'if document["fingerprint"] != fingerprint:',
-        'if not document["fingerprint"]:',
-        ("tests/test_checkpoints.py", "-k", "record or refused"),
-    ),
-    Mutant(
-        "checkpoint: a stage forgets the others",
-        "lrmf/checkpoints.py",
-        "self._records[name] = Record(document, dict(arrays))",
-        "self._records = {name: Record(document, dict(arrays))}",
-        ("tests/test_checkpoints.py", "-k", "record or refused"),
-    ),
-]
-
-MUTANTS = (*FITTING, *LOSS, *MODELS, *FILES)
+MUTANTS = (*FITTING, *LOSS, *MODELS)
