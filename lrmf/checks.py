@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "check_bool",
     "check_fraction",
     "check_non_negative_int",
     "check_non_negative_number",
@@ -18,15 +20,21 @@ __all__ = [
 ]
 
 
+def check_bool(name: str, value: object) -> None:
+    """Refuse anything but True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
 def check_positive_int(name: str, value: object) -> None:
-    """Refuse anything but a positive integer."""
-    if not _is_integer(value) or value < 1:  # type: ignore[operator]
+    """Refuse anything but a positive integer, of 64 bits."""
+    if not _is_integer(value) or not 1 <= value < 2**63:  # type: ignore[operator]
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
 
 def check_non_negative_int(name: str, value: object) -> None:
-    """Refuse anything but zero or a positive integer."""
-    if not _is_integer(value) or value < 0:  # type: ignore[operator]
+    """Refuse anything but zero or a positive integer, of 64 bits."""
+    if not _is_integer(value) or not 0 <= value < 2**63:  # type: ignore[operator]
         raise ValueError(f"{name} must be zero or a positive integer, got {value!r}")
 
 
@@ -79,4 +87,6 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return _is_integer(value) or isinstance(value, (float, np.floating))
+    if _is_integer(value):
+        return bool(abs(value) <= sys.float_info.max)  # type: ignore[arg-type]
+    return isinstance(value, (float, np.floating))
