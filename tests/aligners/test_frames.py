@@ -3,13 +3,12 @@
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
 import lrmf
 from lrmf.points import check_points
-
-pd = pytest.importorskip("pandas")
 
 PAIR = lrmf.data.blobs(n=100, seed=0)
 
