@@ -132,7 +132,7 @@ class TestRoundTrip:
                 np.testing.assert_equal(own.arrays, other.arrays)
         x = TEST.source
         np.testing.assert_array_equal(
-            loaded.snapshots_[1][1].forward(x), model.snapshots_[1][1].forward(x)
+            loaded.snapshots_[1][1].forward(x)[0], model.snapshots_[1][1].forward(x)[0]
         )
 
     def test_the_file_is_data_not_a_program(self, saved):
