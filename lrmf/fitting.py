@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
 
 from .backends.base import Backend, Game, Loss, Role, Trainer
@@ -133,6 +135,7 @@ def fit(
     devices: int | None = None,
     assistant: Assistant | None = None,
     constants: Mapping[str, np.ndarray] | None = None,
+    batch_sizes: Mapping[str, int] | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
 
@@ -152,11 +155,13 @@ def fit(
         validation: a batch of held-out points, as from `whole`.
         checkpoint: the file to resume from and to write to.
         name: of this fit, in the checkpoint and on the progress bar.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar, or one line where nobody watches: where the
+            standard error is no terminal.
         devices: over how many each batch is divided.
         stop: when set, by another thread, the fit ends as on ``KeyboardInterrupt``.
         assistant: computes further arrays of each batch, before each step.
         constants: further arrays of every batch.
+        batch_sizes: of data sets that take another one than the config's.
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
@@ -175,7 +180,12 @@ def fit(
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
     minibatches = Minibatches(
-        data, weights or {}, config.batch_size, drawn=assistant is not None, multiple=devices or 1
+        data,
+        weights or {},
+        config.batch_size,
+        drawn=assistant is not None,
+        multiple=devices or 1,
+        sizes=batch_sizes,
     )
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
@@ -184,7 +194,10 @@ def fit(
     state, status = run.state, ""
     # Read here, because tqdm's bar for notebooks overrides TQDM_DISABLE with a default of its own.
     silent = not progress or os.environ.get("TQDM_DISABLE", "") not in ("", "0")
-    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, disable=silent)
+    # A log file gets one line instead, as the bars of stages side by side would fill it.
+    watched = tqdm is not tqdm_asyncio or sys.stderr.isatty()
+    hidden = silent or not watched
+    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, disable=hidden)
     mark = run.mark()
     try:
         while state.outcome is None and state.step < config.steps:
@@ -236,11 +249,14 @@ def fit(
     steps = state.step
     if config.patience and state.validation and state.outcome != "diverged":
         trainer.state, steps = run.best, state.best_step
+    status = status or _status(state, config)
+    if not (silent or watched):
+        tqdm.write(f"{name}: {status}", file=sys.stderr)
     return FitResult(
         arrays=trainer.arrays(),
         history=_history(state, loss),
         outcome=state.outcome or "finished",
-        status=status or _status(state, config),
+        status=status,
         steps=steps,
         seconds=state.seconds,
         snapshots=run.snapshots,

@@ -10,6 +10,7 @@ import numpy as np
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
 from ..specs import RealNVP
+from .labels import check_label_density
 from .recipe import Objective, Part, Recipe
 from .shared_density import SharedDensityAligner
 
@@ -31,6 +32,17 @@ class LRMF(SharedDensityAligner):
         transform: the flow T: a spec, a flowjax bijection or a TFP bijector.
         density: the family M: a spec, or a flow or distribution of the backend's library. A flow
             is pushed forward from N(0, I).
+        label_density: a spec, such as ``Gaussian()``, makes `fit` learn from the labels ``ys`` and
+            ``yt``, of which few need to be known. The points of each label form a pair of their own
+            under the same T, with a shared density of this family, and
+
+                Σ_u π_u { -E log|det ∇T(a)| - E log P_u(T(a)) - E log P_u(b) }
+
+            is added to the loss, over the labels u and their shares π_u of the labelled source
+            points (`lrmf.objectives.LabelledAlignment`). It decides which of several alignments is
+            found; ``history_`` has it without constants of its own, held-out points have the loss
+            of the first pair, and the certificate says no more of labels than before. By default
+            labels are not used.
         backend: ``"jax"`` or ``"tfp"``.
         steps: optimiser steps for the flow.
         batch_size: points per side and step; a side of at most this size is used whole.
@@ -86,6 +98,7 @@ class LRMF(SharedDensityAligner):
         *,
         transform: Any = RealNVP(hidden=(64, 64)),
         density: Any = RealNVP(hidden=(128, 128)),
+        label_density: Any = None,
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
         batch_size: int = 256,
@@ -106,6 +119,10 @@ class LRMF(SharedDensityAligner):
         progress: bool = True,
     ) -> None:
         self._store(locals())
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_label_density(self.label_density)
 
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         return Recipe(

@@ -93,12 +93,16 @@ class Objective:
         assistant: computes further arrays of each batch.
         facts: attributes of the aligner.
         constants: further arrays of every batch, taken from the data.
+        data: further data sets, parts of those to learn from, and their weights and batch sizes.
     """
 
     loss: Loss | Game
     assistant: Assistant | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    data: Mapping[str, Rows] = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,13 +290,14 @@ def run(
                 objective.loss,
                 tuple(roles.values()),
                 initial,
-                data,
+                {**data, **objective.data},
                 recipe.config,
                 seeds["flow"],
-                weights,
+                {**weights, **objective.weights},
                 validation,
                 objective.assistant,
                 objective.constants,
+                objective.batch_sizes,
             ),
             *fits(recipe.private, initial, data),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -16,6 +17,7 @@ from ..backends import get_backend
 from ..backends.base import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_fraction, check_positive_int, check_seed
+from ..failures import DivergenceWarning
 from ..fingerprints import fingerprint
 from ..fitting import FitConfig
 from ..models import Density, Flow
@@ -23,6 +25,7 @@ from ..points import Rows, check_features, check_rows, weighted
 from ..specs import Arrays
 from . import persistence
 from .base import Aligner
+from .labels import check_labels, with_labels
 from .recipe import Recipe, run
 
 __all__ = ["TrainedAligner"]
@@ -51,6 +54,8 @@ class TrainedAligner(Aligner):
         "progress", "checkpoint_every", "tolerance", "devices",
     )  # fmt: skip
 
+    #: The family of the labels' shared densities, of an aligner that learns from labels if asked.
+    label_density: Any = None
     transform_spec: Any
     backend: Literal["jax", "tfp"]
     steps: int
@@ -109,9 +114,10 @@ class TrainedAligner(Aligner):
         Args:
             Xs: source points ``(n_s, *event_shape)``: an array, or anything with ``shape``,
                 ``dtype`` and row indexing, such as a memory map. It is not copied.
-            ys: accepted as in POT, never used.
+            ys: source labels ``(n_s,)``, integers, -1 where unknown. Only an `LRMF` with a
+                ``label_density`` uses them; by default they are ignored.
             Xt: target points ``(n_t, *event_shape)``.
-            yt: accepted as in POT, never used.
+            yt: target labels ``(n_t,)``, likewise.
             sample_weight_s, sample_weight_t: weights of the points ``(n_s,)`` and ``(n_t,)``, zero
                 or positive; equal by default. Their scale does not matter.
             checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
@@ -121,6 +127,9 @@ class TrainedAligner(Aligner):
         ``KeyboardInterrupt`` ends the fit early and keeps what was learned; so do a loss that
         diverges and a solver that gives up on all the data at once. ``status_`` says so. A fit
         that fails in any other way leaves the aligner as it was.
+
+        Warns:
+            DivergenceWarning: the fit diverged. `transform` of it warns again.
 
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled; points
@@ -137,6 +146,7 @@ class TrainedAligner(Aligner):
                 "target": (sample_weight_t, "sample_weight_t"),
             },
             checkpoint,
+            {"source": ys, "target": yt},
         )
 
     def _fit(
@@ -144,6 +154,7 @@ class TrainedAligner(Aligner):
         given: Mapping[str, tuple[Any, str]],
         given_weights: Mapping[str, tuple[Any, str]],
         checkpoint: str | os.PathLike[str] | None,
+        given_labels: Mapping[str, Any] | None = None,
     ) -> Self:
         """Fit to domains and weights, each with the name of the argument that held it."""
         own = self._plain()
@@ -154,6 +165,9 @@ class TrainedAligner(Aligner):
         (first, (_, like)), *others = given.items()
         for domain, (_, argument) in others:
             check_features(domains[domain], argument, domains[first].shape[1:], like)
+        labels: dict[str, np.ndarray] = {}
+        if own.label_density is not None and given_labels is not None:
+            labels = check_labels(given_labels, domains)
         weights: dict[str, np.ndarray | None] = {}
         for domain, (w, argument) in given_weights.items():
             domains[domain], weights[domain] = weighted(domains[domain], w, argument)
@@ -171,16 +185,20 @@ class TrainedAligner(Aligner):
                 return None
             opened = Checkpoint(
                 checkpoint,
-                fingerprint=own._fingerprint(domains, weights, initial),
+                fingerprint=own._fingerprint(
+                    domains, [*weights.values(), *labels.values()], initial
+                ),
                 every=own.checkpoint_every,
                 writes=backend.writes_files(),
             )
             return held.enter_context(opened)
 
-        recipe = own._recipe(tuple(domains))
+        recipe = extended = own._recipe(tuple(domains))
+        if labels:
+            extended = with_labels(recipe, own.label_density, labels, own.batch_size)
         with contextlib.ExitStack() as held:
             result = run(
-                recipe,
+                extended,
                 domains,
                 backend=backend,
                 seed=own.seed,
@@ -192,6 +210,9 @@ class TrainedAligner(Aligner):
                 progress=own.progress,
                 devices=devices,
             )
+        if result.facts["outcome_"] == "diverged":
+            message = f"{type(self).__name__}: {result.facts['status_']}"
+            warnings.warn(message, DivergenceWarning, stacklevel=3)
         # In one statement; what an earlier fit left goes with it.
         self.__dict__ = {
             **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
@@ -211,7 +232,11 @@ class TrainedAligner(Aligner):
         return self._mapped(X, lambda points: self.transform_.inverse(points)[0])
 
     def _mapped(self, X: Any, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        return self._check_rows(X, "X").through(function)[:]
+        points = self._check_rows(X, "X")
+        if self.outcome_ == "diverged":
+            message = f"these points are mapped by a fit that {self.status_}"
+            warnings.warn(message, DivergenceWarning, stacklevel=3)
+        return points.through(function)[:]
 
     def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
         self._check_fitted()
@@ -275,7 +300,7 @@ class TrainedAligner(Aligner):
     def _fingerprint(
         self,
         domains: Mapping[str, Rows],
-        weights: Mapping[str, np.ndarray | None],
+        others: Sequence[np.ndarray | None],
         initial: Mapping[str, Arrays],
     ) -> str:
         """Identifies what decides a fit's outcome: parameters, data and initial arrays.
@@ -289,7 +314,7 @@ class TrainedAligner(Aligner):
         }
         digest = hashlib.sha256(fingerprint(described).encode())
         arrays = [x for named in initial.values() for x in named.values()]
-        for x in (*domains.values(), *weights.values(), *arrays):
+        for x in (*domains.values(), *others, *arrays):
             digest.update(str(None if x is None else (tuple(x.shape), str(x.dtype))).encode())
             chunks = x.chunks() if isinstance(x, Rows) else [] if x is None else [x]
             for chunk in chunks:
