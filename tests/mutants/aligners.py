@@ -304,6 +304,33 @@ TRAINED = [
         new="pass",
         tests=(STOPPING, "-k", "other_data"),
     ),
+    trained(
+        "fit: a divergence is kept quiet",
+        old='if result.facts["outcome_"] == "diverged":',
+        new="if False:",
+        tests=(STOPPING, "-k", "warns or as_an_error"),
+    ),
+    Mutant(
+        "labels: points that are held out are learned from",
+        "lrmf/aligners/labels.py",
+        "rows = np.flatnonzero(labels[domain][x.numbers] == label)",
+        "rows = np.flatnonzero(labels[domain][: len(x)] == label)",
+        ("tests/aligners/test_labels.py", "-k", "held_out_or"),
+    ),
+    Mutant(
+        "labels: their pairs have no log-determinant",
+        "lrmf/objectives.py",
+        "(2.0 if numbers else 1.0) * volume",
+        "volume",
+        ("tests/aligners/test_labels.py", "-k", "by_hand and jax"),
+    ),
+    Mutant(
+        "labels: all shares are one",
+        "lrmf/objectives.py",
+        'batch["label_shares"][k] * self',
+        "self",
+        ("tests/aligners/test_labels.py", "-k", "by_hand and jax"),
+    ),
     recipe(
         "fit: the constant is subtracted from the history",
         old="values + shift if name",
