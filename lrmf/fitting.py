@@ -136,6 +136,7 @@ def fit(
     assistant: Assistant | None = None,
     constants: Mapping[str, np.ndarray] | None = None,
     batch_sizes: Mapping[str, int] | None = None,
+    annealed: Mapping[str, np.ndarray] | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
 
@@ -162,6 +163,8 @@ def fit(
         assistant: computes further arrays of each batch, before each step.
         constants: further arrays of every batch.
         batch_sizes: of data sets that take another one than the config's.
+        annealed: further arrays of every batch, multiplied by a factor that falls linearly from 1
+            to 0 in the first half of the steps, and is 0 in the second.
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
@@ -208,7 +211,9 @@ def fit(
             losses = trainer.run(
                 minibatches.draw(rng, (end - start, *updates)),
                 config.learning_rates(start, end),
-                minibatches.weights(end - start) | _repeated(constants or {}, end - start),
+                minibatches.weights(end - start)
+                | _repeated(constants or {}, end - start)
+                | _annealed(annealed or {}, np.arange(start, end) / config.steps),
             )
             fault, value = _fault(losses, state.losses)
             if fault is None and end == config.steps and not _finite(trainer.arrays()):
@@ -367,6 +372,11 @@ class _Run:
 
 def _repeated(constants: Mapping[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
     return {name: np.broadcast_to(x, (steps, *np.shape(x))) for name, x in constants.items()}
+
+
+def _annealed(arrays: Mapping[str, np.ndarray], progress: np.ndarray) -> dict[str, np.ndarray]:
+    factor = np.maximum(0.0, 1.0 - 2.0 * progress)
+    return {name: np.multiply.outer(factor, x) for name, x in arrays.items()}
 
 
 def _crosses(start: int, stop: int, every: int) -> bool:

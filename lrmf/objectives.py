@@ -148,15 +148,12 @@ likelihood_ratio = Alignment(maps=(("source", (("transform", False),)), ("target
 class LabelledAlignment:
     """The LRMF losses of source and target and of their points of each label, with one map.
 
-    The loss of the pair ``source`` and ``target`` of the batch under ``density``, and
+    Σ_u w_u { -E_u[log|det ∇T(a)|] - E_u[log P_u(T(a))] - E_u[log P_u(b)] }
 
-    Σ_u π_u { -E_u[log|det ∇T(a)|] - E_u[log P_u(T(a))] - E_u[log P_u(b)] }
-
-    over the pairs ``source_<u>`` and ``target_<u>`` of points with label u, each under a density of
-    its own, ``density_<u>``. The first term is -E[log|det ∇T(a)|] over *all* of the source if the
-    shares π_u, ``label_shares`` ``(labels,)`` of the batch, are its own, and so it is computed: the
-    map could make its volume large at a few points. A batch without labelled points, as that of
-    held-out ones, has the loss of the first pair.
+    over the pair of all points, ``source`` and ``target`` of the batch under ``density`` with the
+    weight 1, and the pairs ``source_<u>`` and ``target_<u>`` of the points with label u under
+    ``density_<u>`` with the weights ``label_weights`` ``(labels,)`` of the batch. T is evaluated
+    once. A batch without labelled points, as that of held-out ones, has the loss of the first pair.
 
     Args:
         labels: how many.
@@ -166,25 +163,25 @@ class LabelledAlignment:
 
     def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
         flow = models["transform"]
-        numbers = [f"_{u}" for u in range(self.labels) if f"source_{u}" in batch]
-        sources = [batch[f"source{u}"] for u in ("", *numbers)]
+        numbers = ["", *(f"_{u}" for u in range(self.labels) if f"source_{u}" in batch)]
+        sources = [batch[f"source{u}"] for u in numbers]
         numpy = flow.backend.namespace(*sources)
         images, log_dets = flow.forward(numpy.concatenate(sources))
-        start = sources[0].shape[0]
-        total = self._fit(models, batch, "", images[:start])
-        volume = mean(flow.backend, log_dets[:start], batch.get("source_weight"))
-        for k, (u, source) in enumerate(zip(numbers, sources[1:], strict=True)):
-            image = images[start : (start := start + source.shape[0])]
-            total = total + batch["label_shares"][k] * self._fit(models, batch, u, image)
-        return total - (2.0 if numbers else 1.0) * volume
-
-    def _fit(self, models: dict[str, Any], batch: dict[str, Any], u: str, image: Any) -> Any:
-        """-E[log P(T(a))] - E[log P(b)] of one pair."""
-        density, target = models[f"density{u}"], batch[f"target{u}"]
-        numpy, n = density.backend.namespace(image, target), image.shape[0]
-        log_prob = density.log_prob(numpy.concatenate([image, target]))
-        ours = mean(density.backend, log_prob[:n], batch.get(f"source{u}_weight"))
-        return -ours - mean(density.backend, log_prob[n:], batch.get(f"target{u}_weight"))
+        losses: list[Any] = []
+        start = 0
+        for u, source in zip(numbers, sources, strict=True):
+            own = slice(start, start := start + source.shape[0])
+            density, target = models[f"density{u}"], batch[f"target{u}"]
+            log_prob = density.log_prob(numpy.concatenate([images[own], target]))
+            ours, theirs = log_prob[: source.shape[0]], log_prob[source.shape[0] :]
+            losses.append(
+                -mean(flow.backend, log_dets[own] + ours, batch.get(f"source{u}_weight"))
+                - mean(flow.backend, theirs, batch.get(f"target{u}_weight"))
+            )
+        total, *others = losses
+        for k, loss in enumerate(others):
+            total = total + batch["label_weights"][k] * loss
+        return total
 
 
 def chained(models: Mapping[str, Any], chain: Chain) -> Flow | None:

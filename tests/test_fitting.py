@@ -538,6 +538,30 @@ class TestResuming:
         assert_same(first, again)
 
 
+def test_annealed_arrays_and_batch_sizes_of_their_own():
+    backend = NumPyBackend()
+    fit(
+        None,
+        (),
+        START,
+        DATA,
+        backend=backend,
+        config=FitConfig(steps=300, batch_size=8),
+        seed=np.random.SeedSequence(0),
+        constants={"constant": np.ones(2)},
+        annealed={"annealed": np.array([1.0, 3.0])},
+        batch_sizes={"x": 5},
+    )
+    extra = {
+        name: np.concatenate([e[name] for e in backend.made.extra])
+        for name in ("annealed", "constant")
+    }
+    factor = np.clip(1.0 - np.arange(300) / 150.0, 0.0, None)
+    np.testing.assert_allclose(extra["annealed"], np.stack([factor, 3.0 * factor], axis=1))
+    np.testing.assert_array_equal(extra["constant"], np.ones((300, 2)))
+    assert {i["x"].shape for i in backend.made.indices} == {(100, 5)}
+
+
 class TestProgress:
     def bars(self, monkeypatch, **options):
         made = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -18,6 +19,10 @@ from .recipe import Objective, Part, Recipe
 
 __all__ = ["check_label_density", "check_labels", "with_labels"]
 
+#: How many points stand for those of a label.
+_SMOOTHED = 4096
+#: The weight that each label begins with: at first labels decide, not the distributions.
+_FIRST = 10.0
 #: What a user calls the labels of each domain.
 _ARGUMENTS = {"source": "ys", "target": "yt"}
 
@@ -102,31 +107,42 @@ def _objective(
     data: Mapping[str, Rows],
     held_out: Mapping[str, Rows],
     weights: Weights,
-    _: np.random.SeedSequence,
+    seed: np.random.SeedSequence,
 ) -> Objective:
     """The loss of all pairs, with the labelled ones of the points to learn from."""
     pairs: dict[str, Rows] = {}
-    kept: dict[str, np.ndarray | None] = {}
-    totals: list[float] = []
-    for u, label in enumerate(classes):
-        for domain, x in data.items():
-            rows = np.flatnonzero(labels[domain][x.numbers] == label)
+    rng = np.random.default_rng(seed)
+    for domain, x in data.items():
+        own = labels[domain][x.numbers]
+        share = np.ones(len(x)) if (w := weights[domain]) is None else w
+        for u, label in enumerate(classes):
+            rows = np.flatnonzero(own == label)
             if len(rows) < 2:
                 raise ValueError(
                     f"{_ARGUMENTS[domain]} has label {label} at {len(rows)} points to learn from, "
                     "but a pair takes two or more a side: label more points"
                     f"{', lower validation_fraction' if held_out else ''} or set them to -1"
                 )
-            if domain == "source":
-                totals.append(len(rows) if (own := weights[domain]) is None else own[rows].sum())
-            pairs[f"{domain}_{u}"] = x.subset(rows)
-            kept[f"{domain}_{u}"] = None if (own := weights[domain]) is None else own[rows]
+            pairs[f"{domain}_{u}"] = Rows(_smoothed(x[rows], share[rows], rng))
     size = max(2, batch_size // len(classes))
     return dataclasses.replace(
         alone,
         loss=LabelledAlignment(labels=len(classes)),
         data=pairs,
-        weights=kept,
-        constants={"label_shares": np.array(totals) / sum(totals)},
+        weights=dict.fromkeys(pairs),
+        annealed={"label_weights": np.full(len(classes), _FIRST)},
         batch_sizes=dict.fromkeys(pairs, size),
     )
+
+
+def _smoothed(x: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Many points near few: a smoothed bootstrap, of the bandwidth of Scott's rule.
+
+    A flow could map a few points apart from their neighbours, and make its volume large at them.
+    """
+    p = weights / weights.sum()
+    size, features = 1.0 / np.sum(p**2), math.prod(x.shape[1:])
+    scale = np.sqrt(np.tensordot(p, (x - np.tensordot(p, x, axes=1)) ** 2, axes=1))
+    drawn = x[rng.choice(len(x), size=_SMOOTHED, p=p)]
+    bandwidth = scale * size ** (-1.0 / (features + 4))
+    return np.asarray(drawn + bandwidth * rng.standard_normal(drawn.shape))

@@ -93,6 +93,7 @@ class Objective:
         assistant: computes further arrays of each batch.
         facts: attributes of the aligner.
         constants: further arrays of every batch, taken from the data.
+        annealed: the same, but multiplied by a factor that falls from 1 to 0 in half of the steps.
         data: further data sets, parts of those to learn from, and their weights and batch sizes.
     """
 
@@ -100,6 +101,7 @@ class Objective:
     assistant: Assistant | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    annealed: Mapping[str, np.ndarray] = field(default_factory=dict)
     data: Mapping[str, Rows] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
@@ -298,6 +300,7 @@ def run(
                 objective.assistant,
                 objective.constants,
                 objective.batch_sizes,
+                objective.annealed,
             ),
             *fits(recipe.private, initial, data),
         )

@@ -41,6 +41,7 @@ class Stage:
     assistant: Assistant | None = None
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    annealed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Stages:
@@ -154,6 +155,7 @@ class Stages:
                 assistant=stage.assistant,
                 constants=stage.constants,
                 batch_sizes=stage.batch_sizes,
+                annealed=stage.annealed,
                 **self._options,
             )
         except BaseException:
