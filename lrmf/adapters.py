@@ -70,6 +70,9 @@ class SkadaAdapter(BaseAdapter):
         Raises:
             TypeError: ``aligner`` is none, or ``sample_domain`` is missing.
             ValueError: there are no source or no target points; what the aligner refuses.
+            RuntimeError: the aligner's fit diverged or was interrupted. What comes later would
+                learn from points that are not aligned, and its score would not tell; a grid search
+                gives such a candidate no score (its ``error_score``).
         """
         if not isinstance(self.aligner, Aligner):
             raise TypeError(
@@ -90,7 +93,12 @@ class SkadaAdapter(BaseAdapter):
                     f"there are no {side} points: no entry of sample_domain is {sign}; an aligner "
                     "needs points of both domains"
                 )
-        self.aligner_ = clone(self.aligner).fit(Xs=source, Xt=target)
+        aligner = clone(self.aligner).fit(Xs=source, Xt=target)
+        if not getattr(aligner, "complete_", True):  # closed forms always are
+            raise RuntimeError(
+                f"the aligner's fit did not reach its end, so nothing is aligned: {aligner.status_}"
+            )
+        self.aligner_ = aligner
         return self
 
     def fit_transform(

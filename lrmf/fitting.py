@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
 
 from .backends.base import Backend, Game, Loss, Role, Trainer
@@ -133,6 +135,8 @@ def fit(
     devices: int | None = None,
     assistant: Assistant | None = None,
     constants: Mapping[str, np.ndarray] | None = None,
+    batch_sizes: Mapping[str, int] | None = None,
+    annealed: Mapping[str, np.ndarray] | None = None,
 ) -> FitResult:
     """Minimise a loss over the arrays of several models.
 
@@ -152,11 +156,15 @@ def fit(
         validation: a batch of held-out points, as from `whole`.
         checkpoint: the file to resume from and to write to.
         name: of this fit, in the checkpoint and on the progress bar.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar, or one line where nobody watches: where the
+            standard error is no terminal.
         devices: over how many each batch is divided.
         stop: when set, by another thread, the fit ends as on ``KeyboardInterrupt``.
         assistant: computes further arrays of each batch, before each step.
         constants: further arrays of every batch.
+        batch_sizes: of data sets that take another one than the config's.
+        annealed: further arrays of every batch, multiplied by a factor that falls linearly from 1
+            to 0 in the first half of the steps, and is 0 in the second.
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
@@ -175,7 +183,12 @@ def fit(
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
     minibatches = Minibatches(
-        data, weights or {}, config.batch_size, drawn=assistant is not None, multiple=devices or 1
+        data,
+        weights or {},
+        config.batch_size,
+        drawn=assistant is not None,
+        multiple=devices or 1,
+        sizes=batch_sizes,
     )
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
@@ -184,7 +197,10 @@ def fit(
     state, status = run.state, ""
     # Read here, because tqdm's bar for notebooks overrides TQDM_DISABLE with a default of its own.
     silent = not progress or os.environ.get("TQDM_DISABLE", "") not in ("", "0")
-    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, disable=silent)
+    # A log file gets one line instead, as the bars of stages side by side would fill it.
+    watched = tqdm is not tqdm_asyncio or sys.stderr.isatty()
+    hidden = silent or not watched
+    bar = tqdm(total=config.steps, initial=state.step, desc=name, leave=False, disable=hidden)
     mark = run.mark()
     try:
         while state.outcome is None and state.step < config.steps:
@@ -195,7 +211,9 @@ def fit(
             losses = trainer.run(
                 minibatches.draw(rng, (end - start, *updates)),
                 config.learning_rates(start, end),
-                minibatches.weights(end - start) | _repeated(constants or {}, end - start),
+                minibatches.weights(end - start)
+                | _repeated(constants or {}, end - start)
+                | _annealed(annealed or {}, np.arange(start, end) / config.steps),
             )
             fault, value = _fault(losses, state.losses)
             if fault is None and end == config.steps and not _finite(trainer.arrays()):
@@ -236,11 +254,14 @@ def fit(
     steps = state.step
     if config.patience and state.validation and state.outcome != "diverged":
         trainer.state, steps = run.best, state.best_step
+    status = status or _status(state, config)
+    if not (silent or watched):
+        tqdm.write(f"{name}: {status}", file=sys.stderr)
     return FitResult(
         arrays=trainer.arrays(),
         history=_history(state, loss),
         outcome=state.outcome or "finished",
-        status=status or _status(state, config),
+        status=status,
         steps=steps,
         seconds=state.seconds,
         snapshots=run.snapshots,
@@ -351,6 +372,11 @@ class _Run:
 
 def _repeated(constants: Mapping[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
     return {name: np.broadcast_to(x, (steps, *np.shape(x))) for name, x in constants.items()}
+
+
+def _annealed(arrays: Mapping[str, np.ndarray], progress: np.ndarray) -> dict[str, np.ndarray]:
+    factor = np.maximum(0.0, 1.0 - 2.0 * progress)
+    return {name: np.multiply.outer(factor, x) for name, x in arrays.items()}
 
 
 def _crosses(start: int, stop: int, every: int) -> bool:

@@ -26,15 +26,17 @@ class Minibatches:
         *,
         drawn: bool,
         multiple: int,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
         self._counts = {name: len(x) for name, x in data.items()}
         self._sizes, self._shares, self._cumulative = {}, {}, {}
         for name, n in self._counts.items():
-            self._sizes[name] = size = _multiple(_padded_size(n, batch_size), multiple)
+            most = (sizes or {}).get(name, batch_size)
+            self._sizes[name] = size = _multiple(_padded_size(n, most), multiple)
             weight = weights.get(name)
-            if weight is not None and (drawn or n > batch_size):
+            if weight is not None and (drawn or n > most):
                 self._cumulative[name] = np.cumsum(weight) / np.sum(weight)
-            elif n <= batch_size:
+            elif n <= most:
                 self._shares[f"{name}_weight"] = _padded_weights(weight, n, size)
         if self._shares:  # or a batch of some with weights and some without would compile anew
             for name, size in self._sizes.items():

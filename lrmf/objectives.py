@@ -13,6 +13,7 @@ from .models import Composed, Density, Flow
 __all__ = [
     "Alignment",
     "Chain",
+    "LabelledAlignment",
     "MeanDiscrepancy",
     "TransportCost",
     "alignment_loss",
@@ -141,6 +142,46 @@ class Alignment:
 
 #: The LRMF loss: the source has a map, the target none.
 likelihood_ratio = Alignment(maps=(("source", (("transform", False),)), ("target", ())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledAlignment:
+    """The LRMF losses of source and target and of their points of each label, with one map.
+
+    Σ_u w_u { -E_u[log|det ∇T(a)|] - E_u[log P_u(T(a))] - E_u[log P_u(b)] }
+
+    over the pair of all points, ``source`` and ``target`` of the batch under ``density`` with the
+    weight 1, and the pairs ``source_<u>`` and ``target_<u>`` of the points with label u under
+    ``density_<u>`` with the weights ``label_weights`` ``(labels,)`` of the batch. T is evaluated
+    once. A batch without labelled points, as that of held-out ones, has the loss of the first pair.
+
+    Args:
+        labels: how many.
+    """
+
+    labels: int
+
+    def __call__(self, models: dict[str, Any], batch: dict[str, Any]) -> Any:
+        flow = models["transform"]
+        numbers = ["", *(f"_{u}" for u in range(self.labels) if f"source_{u}" in batch)]
+        sources = [batch[f"source{u}"] for u in numbers]
+        numpy = flow.backend.namespace(*sources)
+        images, log_dets = flow.forward(numpy.concatenate(sources))
+        losses: list[Any] = []
+        start = 0
+        for u, source in zip(numbers, sources, strict=True):
+            own = slice(start, start := start + source.shape[0])
+            density, target = models[f"density{u}"], batch[f"target{u}"]
+            log_prob = density.log_prob(numpy.concatenate([images[own], target]))
+            ours, theirs = log_prob[: source.shape[0]], log_prob[source.shape[0] :]
+            losses.append(
+                -mean(flow.backend, log_dets[own] + ours, batch.get(f"source{u}_weight"))
+                - mean(flow.backend, theirs, batch.get(f"target{u}_weight"))
+            )
+        total, *others = losses
+        for k, loss in enumerate(others):
+            total = total + batch["label_weights"][k] * loss
+        return total
 
 
 def chained(models: Mapping[str, Any], chain: Chain) -> Flow | None:

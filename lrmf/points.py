@@ -96,6 +96,11 @@ class Rows:
             rows = np.asarray(self._source[numbers])
         return rows[places.reshape(key.shape)]
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which rows of the source these are."""
+        return np.arange(len(self)) if self._rows is None else self._rows
+
     def subset(self, rows: np.ndarray) -> Rows:
         """Some of the rows, in this order."""
         numbers = rows if self._rows is None else self._rows[rows]

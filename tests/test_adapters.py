@@ -177,6 +177,17 @@ class TestBadInput:
         with pytest.raises(ValueError, match="'allow_source' is set to False"):
             adapter.transform(X, sample_domain=DOMAIN)
 
+    @pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
+    def test_a_fit_that_diverged_is_no_alignment(self):
+        model = lrmf.LRMF(
+            transform=lrmf.Affine(), density=lrmf.Gaussian(), steps=100, batch_size=64,
+            private_steps=0, refit_steps=0, learning_rate=1e30, progress=False,
+        )  # fmt: skip
+        adapter = SkadaAdapter(model)
+        with pytest.raises(RuntimeError, match=r"so nothing is aligned: diverged: .*Lower"):
+            adapter.fit(X, sample_domain=DOMAIN)
+        assert not hasattr(adapter, "aligner_")
+
     def test_what_the_aligner_refuses(self):
         constant = np.where([True, False], X, 1.0)
         with pytest.raises(ValueError, match="the covariance of Xs is singular"):

@@ -1,5 +1,6 @@
 """Fitting, mostly with a trainer in NumPy: what happens between chunks, exactly and fast."""
 
+import io
 import itertools
 import os
 import subprocess
@@ -537,6 +538,30 @@ class TestResuming:
         assert_same(first, again)
 
 
+def test_annealed_arrays_and_batch_sizes_of_their_own():
+    backend = NumPyBackend()
+    fit(
+        None,
+        (),
+        START,
+        DATA,
+        backend=backend,
+        config=FitConfig(steps=300, batch_size=8),
+        seed=np.random.SeedSequence(0),
+        constants={"constant": np.ones(2)},
+        annealed={"annealed": np.array([1.0, 3.0])},
+        batch_sizes={"x": 5},
+    )
+    extra = {
+        name: np.concatenate([e[name] for e in backend.made.extra])
+        for name in ("annealed", "constant")
+    }
+    factor = np.clip(1.0 - np.arange(300) / 150.0, 0.0, None)
+    np.testing.assert_allclose(extra["annealed"], np.stack([factor, 3.0 * factor], axis=1))
+    np.testing.assert_array_equal(extra["constant"], np.ones((300, 2)))
+    assert {i["x"].shape for i in backend.made.indices} == {(100, 5)}
+
+
 class TestProgress:
     def bars(self, monkeypatch, **options):
         made = []
@@ -598,9 +623,13 @@ class TestProgress:
 
     @pytest.mark.parametrize(
         ("progress", "environment", "shown"),
-        [(True, {}, True), (False, {}, False), (True, {"TQDM_DISABLE": "1"}, False)],
+        [
+            (True, {}, "fit: finished: 200 steps.\n"),
+            (False, {}, ""),
+            (True, {"TQDM_DISABLE": "1"}, ""),
+        ],
     )
-    def test_silence(self, progress, environment, shown):
+    def test_in_a_log_file_one_line_or_none(self, progress, environment, shown):
         # tqdm reads its environment when it is imported.
         script = f"""
         import sys
@@ -621,6 +650,16 @@ class TestProgress:
             check=True,
         )
         assert done.stdout == ""
-        assert ("200/200" in done.stderr or "it/s" in done.stderr) is shown
-        if not shown:
-            assert done.stderr == ""
+        assert done.stderr == shown
+
+    def test_on_a_terminal_a_bar(self, monkeypatch):
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+        monkeypatch.delenv("TQDM_DISABLE", raising=False)
+        options = {"config": FitConfig(steps=200), "seed": np.random.SeedSequence(0)}
+        fit(None, (), START, DATA, backend=NumPyBackend(), **options)
+        assert "0/200" in terminal.getvalue()
+        assert "finished" not in terminal.getvalue()

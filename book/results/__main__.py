@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = (
     "affine",
     "judge_calibration",
+    "labels",
     "realnvp",
     "ffjord",
     "learned_density",

@@ -98,8 +98,8 @@ class FamilyCertificate:
         if self.lrd - 2.0 * self.lrd_stderr > self.tolerance:
             return (
                 f"not aligned: {distance}; disjoint data have {self._scale:.3f} under a rich "
-                "family, more under a poor one. The usual cause is a vanishing gradient: the data "
-                "started too far apart; or too few steps"
+                "family, more under a poor one. More steps, a richer transform or a closer start "
+                "(the image of GaussianOT) may help"
             )
         if not np.isfinite([self.lrd, self.lrd_stderr, self.bound, self.bound_stderr]).all():
             return (

@@ -11,7 +11,9 @@ import numpy as np
 
 from ..backends.base import Game, Loss
 from ..fitting import FitConfig
+from ..minibatches import Weights
 from ..models import Density, Flow, Model
+from ..points import Rows
 from ..specs import Spec
 from ..standardization import Standardization
 from ..stepwise import Assistant
@@ -83,6 +85,9 @@ class Objective:
         log_densities: for columns of the history how many mean log-densities of a domain, in
             nats, they add (or subtract, below zero): so often log|det S| of the standardisation is
             missing.
+        annealed: constants that are multiplied by a factor, which falls from 1 to 0 in half of the
+            steps.
+        data: further data sets, parts of those to learn from, and their weights and batch sizes.
     """
 
     loss: Loss | Game
@@ -90,6 +95,10 @@ class Objective:
     facts: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     log_densities: Mapping[str, int] = field(default_factory=dict)
+    annealed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    data: Mapping[str, Rows] = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def flows(

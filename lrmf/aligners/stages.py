@@ -40,6 +40,8 @@ class Stage:
     validation: Mapping[str, np.ndarray] | None = None
     assistant: Assistant | None = None
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    annealed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Stages:
@@ -152,6 +154,8 @@ class Stages:
                 name=stage.name,
                 assistant=stage.assistant,
                 constants=stage.constants,
+                batch_sizes=stage.batch_sizes,
+                annealed=stage.annealed,
                 **self._options,
             )
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -17,6 +18,7 @@ from ..backends import get_backend
 from ..backends.base import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_bool, check_fraction, check_positive_int, check_seed
+from ..failures import DivergenceWarning
 from ..fingerprints import fingerprint
 from ..fitting import FitConfig
 from ..models import Density, Flow
@@ -25,6 +27,7 @@ from ..specs import Arrays
 from ..standardization import Standardization
 from . import persistence
 from .base import Aligner
+from .labels import check_labels, with_labels
 from .recipe import Recipe, run
 
 __all__ = ["TrainedAligner"]
@@ -56,6 +59,8 @@ class TrainedAligner(Aligner):
         "progress", "checkpoint_every", "tolerance", "devices",
     )  # fmt: skip
 
+    #: The family of the labels' shared densities, of an aligner that learns from labels if asked.
+    label_density: Any = None
     transform_spec: Any
     backend: Literal["jax", "tfp"]
     steps: int
@@ -118,9 +123,10 @@ class TrainedAligner(Aligner):
         Args:
             Xs: source points ``(n_s, *event_shape)``: an array, or anything with ``shape``,
                 ``dtype`` and row indexing, such as a memory map. It is not copied.
-            ys: accepted as in POT, never used.
+            ys: source labels ``(n_s,)``, integers, -1 where unknown. Only an `LRMF` with a
+                ``label_density`` uses them; by default they are ignored.
             Xt: target points ``(n_t, *event_shape)``.
-            yt: accepted as in POT, never used.
+            yt: target labels ``(n_t,)``, likewise.
             sample_weight_s, sample_weight_t: weights of the points ``(n_s,)`` and ``(n_t,)``, zero
                 or positive; equal by default. Their scale does not matter.
             checkpoint: a file; where it exists, the fit goes on from it and ends as if it had
@@ -134,6 +140,7 @@ class TrainedAligner(Aligner):
         Warns:
             DataWarning: data that no density describes: features that are constant, discrete,
                 heavy-tailed or functions of others, repeated rows, lossy casts.
+            DivergenceWarning: the fit diverged. `transform` of it warns again.
 
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled; points
@@ -150,6 +157,7 @@ class TrainedAligner(Aligner):
                 "target": (sample_weight_t, "sample_weight_t"),
             },
             checkpoint,
+            {"source": ys, "target": yt},
         )
 
     def _fit(
@@ -157,6 +165,7 @@ class TrainedAligner(Aligner):
         given: Mapping[str, tuple[Any, str]],
         given_weights: Mapping[str, tuple[Any, str]],
         checkpoint: str | os.PathLike[str] | None,
+        given_labels: Mapping[str, Any] | None = None,
     ) -> Self:
         """Fit to domains and weights, each with the name of the argument that held it."""
         own = self._plain()
@@ -170,6 +179,9 @@ class TrainedAligner(Aligner):
         (first, (_, like)), *others = given.items()
         for domain, (_, argument) in others:
             check_features(domains[domain], argument, domains[first].shape[1:], like)
+        labels: dict[str, np.ndarray] = {}
+        if own.label_density is not None and given_labels is not None:
+            labels = check_labels(given_labels, domains)
         weights: dict[str, np.ndarray | None] = {}
         for domain, (w, argument) in given_weights.items():
             domains[domain], weights[domain] = weighted(domains[domain], w, argument)
@@ -187,16 +199,20 @@ class TrainedAligner(Aligner):
                 return None
             opened = Checkpoint(
                 checkpoint,
-                fingerprint=own._fingerprint(domains, weights, initial),
+                fingerprint=own._fingerprint(
+                    domains, [*weights.values(), *labels.values()], initial
+                ),
                 every=own.checkpoint_every,
                 writes=backend.writes_files(),
             )
             return held.enter_context(opened)
 
-        recipe = own._recipe(tuple(domains))
+        recipe = extended = own._recipe(tuple(domains))
+        if labels:
+            extended = with_labels(recipe, own.label_density, labels, own.batch_size)
         with contextlib.ExitStack() as held:
             result = run(
-                recipe,
+                extended,
                 domains,
                 backend=backend,
                 seed=own.seed,
@@ -213,6 +229,9 @@ class TrainedAligner(Aligner):
         fitted = result.attributes() | (
             {} if names is None else {"feature_names_in_": np.array(names, object)}
         )
+        if result.facts["outcome_"] == "diverged":
+            message = f"{type(self).__name__}: {result.facts['status_']}"
+            warnings.warn(message, DivergenceWarning, stacklevel=3)
         # In one statement; what an earlier fit left goes with it.
         self.__dict__ = {
             **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
@@ -234,7 +253,11 @@ class TrainedAligner(Aligner):
     def _mapped(
         self, x: Any, function: Callable[[np.ndarray], np.ndarray], argument: str = "X"
     ) -> np.ndarray:
-        return self._check_rows(x, argument).through(function)[:]
+        points = self._check_rows(x, argument)
+        if self.outcome_ == "diverged":
+            message = f"these points are mapped by a fit that {self.status_}"
+            warnings.warn(message, DivergenceWarning, stacklevel=3)
+        return points.through(function)[:]
 
     def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
         self._check_fitted()
@@ -311,7 +334,7 @@ class TrainedAligner(Aligner):
     def _fingerprint(
         self,
         domains: Mapping[str, Rows],
-        weights: Mapping[str, np.ndarray | None],
+        others: Sequence[np.ndarray | None],
         initial: Mapping[str, Arrays],
     ) -> str:
         """Identifies what decides a fit's outcome: parameters, data and initial arrays.
@@ -325,7 +348,7 @@ class TrainedAligner(Aligner):
         }
         digest = hashlib.sha256(fingerprint(described).encode())
         arrays = [x for named in initial.values() for x in named.values()]
-        for x in (*domains.values(), *weights.values(), *arrays):
+        for x in (*domains.values(), *others, *arrays):
             digest.update(str(None if x is None else (tuple(x.shape), str(x.dtype))).encode())
             chunks = x.chunks() if isinstance(x, Rows) else [] if x is None else [x]
             for chunk in chunks:

@@ -23,6 +23,11 @@ _ERRORS = 2.0
 class Certificate:
     """What held-out points say of two distributions, such as T(A) and B.
 
+    It speaks of distributions, not of what points mean. Where labels have other proportions in A
+    than in B, a map that aligns must take points of one label to another: weights of the points
+    (``sample_weight_s``) repair that. Where several maps align, a few labels say which is meant:
+    ``label_density`` of `LRMF`.
+
     Attributes:
         lrd: the likelihood-ratio distance of the family of tilts of the mixture, in nats: 2 log 2
             minus the held-out cross-entropies of a cross-fitted classifier. At most 2·JSD in
@@ -156,7 +161,10 @@ class Certificate:
 
     def _cure(self) -> list[str]:
         if self.decision == "aligned":
-            return ["note: the distributions are alike; of labels this says nothing"]
+            return [
+                "note: the distributions are alike; of labels this says nothing",
+                "note: where labels' proportions differ, such a map mixes them up",
+            ]
         if self.decision == "not aligned":
             return ["cause: the two can be told apart; lrmf.plots.log_ratio shows where"]
         if not self.controls:

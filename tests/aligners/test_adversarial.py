@@ -227,6 +227,7 @@ class TestInterruption:
         assert 200 <= model.n_steps_ < 10**7
         assert "interrupted at step" in model.status_
 
+    @pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
     @pytest.mark.parametrize("backend", OTHER)
     def test_an_absurd_learning_rate(self, backend):
         model = fit(make("density", backend=backend, learning_rate=1e30))
@@ -234,6 +235,7 @@ class TestInterruption:
         assert "Lower learning_rate (now 1e+30, of adversary 0.1, of density 0.1)" in model.status_
         assert all(np.isfinite(x).all() for x in model.transform_.arrays.values())
 
+    @pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
     def test_an_absurd_learning_rate_of_the_adversary(self):
         model = fit(make("density", adversary_learning_rate=1e30))
         assert model.outcome_ == "diverged"

@@ -261,6 +261,7 @@ class TestInterruption:
         assert np.isfinite(model.transform(TEST.source)).all()
 
 
+@pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
 @pytest.mark.parametrize("kind", ["triangular-gap", "emd", "sinkhorn"])
 def test_absurd_learning_rates_diverge_and_say_so(kind, backend):
     model = fit(make(kind, backend=backend, learning_rate=1e30, steps=20))

@@ -172,6 +172,7 @@ def test_another_family(backend):
     assert result.value > 0.3
 
 
+@pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
 def test_a_fit_that_fails_gives_no_number():
     a, b = normals(50)
     with pytest.raises(NotFittedError, match=r"diverged.*Lower learning_rate"):

@@ -43,6 +43,7 @@ def refused_certificate(model):
     return str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
 class TestDivergence:
     @pytest.mark.parametrize("learning_rate", [1e3, 1e30])
     @pytest.mark.parametrize(
@@ -101,12 +102,29 @@ class TestDivergence:
         assert len(model.history_["loss"]) == 0
         assert refused_certificate(model)
 
+    def test_it_warns_and_so_does_each_use_of_what_was_kept(self, small, tmp_path):
+        model = small(learning_rate=1e30, private_steps=0, refit_steps=0)
+        with pytest.warns(lrmf.DivergenceWarning, match="^LRMF: diverged: .*Lower learning_rate"):
+            fit(model)
+        model.save(tmp_path / "model.lrmf")
+        for same in (model, lrmf.LRMF.load(tmp_path / "model.lrmf")):
+            for method in (same.transform, same.inverse_transform):
+                with pytest.warns(lrmf.DivergenceWarning, match="mapped by a fit that diverged: "):
+                    method(PAIR.source)
+
     def test_a_diverged_model_can_be_saved(self, small, tmp_path):
         model = fit(small(learning_rate=1e30))
         model.save(tmp_path / "model.lrmf")
         loaded = lrmf.LRMF.load(tmp_path / "model.lrmf")
         assert loaded.status_ == model.status_
         assert "diverged" in refused_certificate(loaded)
+
+
+def test_a_divergence_as_an_error_leaves_the_aligner_as_it_was(small):
+    model = small(learning_rate=1e30, private_steps=0, refit_steps=0)
+    with pytest.raises(lrmf.DivergenceWarning, match="Lower learning_rate"):
+        fit(model)
+    assert not hasattr(model, "status_")
 
 
 FOLLOWED = lrmf.FFJORD(blocks=1, hidden=(4,), max_steps=8)
@@ -136,6 +154,7 @@ def train(monkeypatch, *, stiff, steps=2, interrupted=None):
     monkeypatch.setattr(stages, "fit", fit)
 
 
+@pytest.mark.filterwarnings("ignore::lrmf.DivergenceWarning")
 class TestASolverThatGivesUpOnAllTheData:
     GAVE_UP = "diverged: after 2 steps, with all the data at once, the ODE solver of FFJORD gave up"
     CURE = "max_steps=8. Raise max_steps or the tolerances"

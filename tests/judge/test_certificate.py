@@ -77,6 +77,7 @@ def test_the_verdict_names_distance_controls_judge_points_and_tolerance():
         "control: 0.180 ± 0.010 measured where the truth is 0.2 (waves)",
         "judge: cross-fitted classifiers, 500 + 700 points",
         "note: the distributions are alike; of labels this says nothing",
+        "note: where labels' proportions differ, such a map mixes them up",
     ]
 
 

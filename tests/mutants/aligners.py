@@ -304,6 +304,33 @@ TRAINED = [
         new="pass",
         tests=(STOPPING, "-k", "other_data"),
     ),
+    trained(
+        "fit: a divergence is kept quiet",
+        old='if result.facts["outcome_"] == "diverged":',
+        new="if False:",
+        tests=(STOPPING, "-k", "warns or as_an_error"),
+    ),
+    Mutant(
+        "labels: points that are held out are learned from",
+        "lrmf/aligners/labels.py",
+        "own = labels[domain][x.numbers]",
+        "own = labels[domain][: len(x)]",
+        ("tests/aligners/test_labels.py", "-k", "held_out_or"),
+    ),
+    Mutant(
+        "labels: they decide to the end",
+        "lrmf/fitting.py",
+        "np.maximum(0.0, 1.0 - 2.0 * progress)",
+        "np.ones_like(progress)",
+        ("tests/test_fitting.py", "-k", "annealed"),
+    ),
+    Mutant(
+        "labels: all weights are one",
+        "lrmf/objectives.py",
+        'batch["label_weights"][k] * loss',
+        "loss",
+        ("tests/aligners/test_labels.py", "-k", "by_hand and jax"),
+    ),
     recipe(
         "fit: the constant is subtracted from the history",
         old="np.isnan(constant) else constant)",
