@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics.pairwise import rbf_kernel
 
 import lrmf
-from lrmf import distances
+from lrmf import distances, kernels
 from lrmf.theory import gaussian
 
 # POT imports every array library it finds; these tests only give it NumPy arrays.
@@ -182,7 +182,7 @@ def test_the_median_heuristic_is_the_median_of_all_pairs():
 def test_sums_in_blocks_are_the_sums(monkeypatch):
     x, y = samples(3, 0)
     whole = distances.mmd2(x, y), distances.energy_distance(x, y)
-    monkeypatch.setattr(distances, "_BLOCK", 150)
+    monkeypatch.setattr(kernels, "BLOCK", 150)
     in_blocks = distances.mmd2(x, y), distances.energy_distance(x, y)
     assert in_blocks == pytest.approx(whole, rel=1e-12)
 
@@ -210,6 +210,43 @@ def test_symmetry_scale_rotation_and_order_of_the_points(name, d):
         assert value > 1e-3
     else:
         assert statistic(x, x[::-1]) < 0
+
+
+@named
+@pytest.mark.parametrize("magnitude", [2.0**-1000, 1e-300, 1e-8, 1e-7, 1e155, 2.0**1000, 1e300])
+@pytest.mark.parametrize("d", [1, 2])
+def test_no_magnitude_of_the_data_costs_a_digit(name, d, magnitude):
+    statistic, _, degree = STATISTICS[name]
+    x, y = samples(d, 0)
+    value = statistic(x, y)
+    found = statistic(magnitude * x, magnitude * y) / magnitude**degree
+    if np.log2(magnitude) % 1 == 0:
+        assert found == value
+    assert found == pytest.approx(value, rel=1e-12)
+
+
+def test_bandwidths_of_any_magnitude():
+    x, y = samples(2, 0)
+    for scale in (1e-300, 1e300):
+        found = distances.mmd2(scale * x, scale * y, bandwidth=0.7 * scale)
+        assert found == pytest.approx(distances.mmd2(x, y, bandwidth=0.7), rel=1e-12)
+        assert distances.median_bandwidth(scale * x, scale * y) == pytest.approx(
+            scale * distances.median_bandwidth(x, y), rel=1e-12
+        )
+    assert distances.mmd2(1e-300 * x, 1e-300 * y, bandwidth=1e300) == 0.0
+    assert distances.mmd2(1e300 * x, 1e300 * y, bandwidth=1e-300) == 0.0  # no two are near
+
+
+@pytest.mark.parametrize("statistic", [distances.energy_distance, distances.mmd2, triangular_gap])
+@pytest.mark.parametrize("magnitude", [1e-300, 1e160, 1e300])
+def test_no_magnitude_of_the_data_changes_a_test(statistic, magnitude):
+    x, y = samples(2, 0, m=12, n=9)
+    found, plain = (
+        distances.permutation_test(statistic, c * x, c * y, n_permutations=20)
+        for c in (magnitude, 1.0)
+    )
+    assert found.pvalue == plain.pvalue
+    assert np.isfinite(found.null_distribution).all()
 
 
 @named
@@ -302,6 +339,12 @@ def test_ties_count_as_at_least_as_large():
         assert distances.permutation_test(statistic, x, y, n_permutations=50).pvalue == 1.0
 
 
+def test_the_result_prints_on_a_line():
+    found = distances.permutation_test(unbiased_energy, *samples(2, 0), n_permutations=50)
+    assert repr(found).startswith(f"PermutationTest(statistic={found.statistic:.6g}, pvalue=")
+    assert repr(found).endswith(", null_distribution=<50 statistics>)")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_seed_decides(seed):
     x, y = samples(2, seed)
@@ -392,6 +435,16 @@ def test_a_bandwidth_must_be_positive(bandwidth):
         distances.mmd2(X, X, bandwidth=bandwidth)
 
 
+@pytest.mark.parametrize("function", [w1, sliced_1, distances.energy_distance, triangular_gap])
+def test_a_distance_beyond_float64_is_refused(function):
+    far = np.array([1.7e308, 1.6e308])
+    with pytest.raises(ValueError, match=r"is too large for float64 .*; divide the points by a sc"):
+        function(far, -far)
+    if function not in (w1, sliced_1):
+        with pytest.raises(ValueError, match="is too large for float64"):
+            distances.permutation_test(function, far, -far)
+
+
 def test_other_wrong_options_are_refused():
     with pytest.raises(ValueError, match="must be a positive number or 'median', got 'mean'"):
         distances.mmd2(X, X, bandwidth="mean")
@@ -399,13 +452,16 @@ def test_other_wrong_options_are_refused():
         distances.mmd2(X, X, kernel="triangular_gap", bandwidth=1.0)
     with pytest.raises(ValueError, match=r"unknown kernel 'rbf'; choose one of \('gaussian'"):
         distances.mmd2(X, X, kernel="rbf")
+    with pytest.raises(ValueError, match="unknown kernel array"):
+        distances.mmd2(X, X, kernel=np.array(["gaussian"] * 2))
     with pytest.raises(ValueError, match="unknown kernel 'rbf'"):
         distances.permutation_test(functools.partial(distances.mmd2, kernel="rbf"), X, X)
     with pytest.raises(ValueError, match=r"bandwidth 0, because .*; pass a positive bandwidth"):
         distances.mmd2(np.ones((5, 2)), np.ones((5, 2)))
     for function in (distances.wasserstein, distances.sliced_wasserstein):
-        with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
-            function(X, X, order=3)
+        for order in (3, True, [1, 2], np.array([1, 2]), "1", None):
+            with pytest.raises(ValueError, match="order must be 1 or 2, got "):
+                function(X, X, order=order)
     with pytest.raises(ValueError, match="n_projections must be a positive integer, got 0"):
         distances.sliced_wasserstein(X, X, n_projections=0)
     with pytest.raises(ValueError, match="seed must be a non-negative integer, got -1"):
@@ -432,7 +488,7 @@ def test_without_pot_the_install_command_is_named():
     code = """
 import sys
 sys.modules["ot"] = None
-from lrmf import distances
+from lrmf import distances, kernels
 assert distances.energy_distance([0.0], [2.0]) == 4.0
 for function in (distances.wasserstein, distances.sliced_wasserstein):
     try:

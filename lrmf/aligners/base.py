@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,7 +16,32 @@ from ..judge import Certificate, lrd
 from ..points import check_features, check_points
 from ..specs import Shape
 
-__all__ = ["Aligner"]
+__all__ = ["Aligner", "once_fitted"]
+
+
+class once_fitted:
+    """A method that an aligner has once it is fitted, as what asks for it before is told.
+
+    scikit-learn's searches ask for ``score`` before all else. Handed source and target they would
+    go on to a table of NaN, whose first line they would call the best.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, aligner: Aligner | None, owner: type) -> Any:
+        if aligner is None:
+            return self._method
+        if not hasattr(aligner, "_event_shape"):
+            name = type(aligner).__name__
+            # No NotFittedError, which is an AttributeError: `hasattr` would answer no to it.
+            raise ValueError(
+                f"this {name} is not fitted yet; call fit(Xs=source, Xt=target) before score. "
+                "Searches of scikit-learn split one array: give them "
+                f"lrmf.selection.StackedAligner({name}()) and lrmf.selection.stack(source, target)"
+            )
+        return self._method.__get__(aligner, owner)
 
 
 class Aligner(ABC, BaseEstimator):
@@ -34,13 +60,16 @@ class Aligner(ABC, BaseEstimator):
         return {name: getattr(self, _attribute(name)) for name in self._get_param_names()}
 
     def set_params(self, **params: Any) -> Self:
-        """Set constructor arguments by name."""
+        """Set constructor arguments by name, or those of their specs: ``transform__hidden``."""
         known = self._get_param_names()
-        for name, value in params.items():
+        for path, value in sorted(params.items(), key=lambda item: item[0].count("__")):
+            name, _, inside = path.partition("__")
             if name not in known:
                 raise ValueError(
                     f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}"
                 )
+            if inside:
+                value = _replaced(getattr(self, _attribute(name)), inside, value, name)
             setattr(self, _attribute(name), value)
         return self
 
@@ -107,6 +136,7 @@ class Aligner(ABC, BaseEstimator):
             controls=controls,
         )
 
+    @once_fitted
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus the judge's distance of T(A) and B on held-out points, in nats: higher is better.
 
@@ -117,7 +147,7 @@ class Aligner(ABC, BaseEstimator):
             Xs: held-out source points ``(n_s, *event_shape)``.
             Xt: held-out target points ``(n_t, *event_shape)``.
 
-        Raises the errors of `certificate`.
+        Raises the errors of `certificate`, but a plain ``ValueError`` before a fit.
         """
         return -self.certificate(Xs, Xt, controls=False).lrd
 
@@ -144,6 +174,24 @@ class Aligner(ABC, BaseEstimator):
     def event_shape_(self) -> Shape:
         """The event shape of the data that the aligner was fitted to."""
         return self._event_shape
+
+
+def _replaced(spec: Any, path: str, value: Any, parameter: str) -> Any:
+    """A spec with another value of one argument, or of an argument's own: ``conditioner__hidden``.
+
+    Raises ``ValueError`` where there is no such argument, and the errors of the spec.
+    """
+    name, _, inside = path.partition("__")
+    described = dataclasses.is_dataclass(spec) and not isinstance(spec, type)
+    known = [field.name for field in dataclasses.fields(spec)] if described else []
+    if name not in known:
+        raise ValueError(
+            f"{parameter}={spec!r} has no argument {name!r}"
+            + (f"; it has {', '.join(known)}" if known else "; only specs have arguments")
+        )
+    if inside:
+        value = _replaced(getattr(spec, name), inside, value, name)
+    return dataclasses.replace(spec, **{name: value})
 
 
 def _attribute(parameter: str) -> str:

@@ -16,6 +16,7 @@ from ..minibatches import Weights
 from ..objectives import TransportCost
 from ..points import Rows, sample_rows
 from ..specs import Arrays, RealNVP, SolverError
+from ..units import exponent, scaled
 from .discrepancy import DiscrepancyAligner
 from .plans import divergence, exact_plan, sinkhorn, symmetric_sinkhorn
 from .recipe import Objective, Recipe
@@ -307,7 +308,9 @@ class _Plans:
 
 class _ExactPlans(_Plans):
     def of(self, moved: Array, other: Array) -> Arrays:
-        return {"plan": exact_plan(_costs(self.cost, moved, other))}
+        # The units don't matter to the plan, but their squares could overflow or vanish.
+        by = -exponent(moved, other)
+        return {"plan": exact_plan(_costs(self.cost, scaled(moved, by), scaled(other, by)))}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..judge import Certificate, lrd
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import RealNVP
+from .base import once_fitted
 from .family import FamilyCertificate
 from .recipe import Objective, Part, Recipe, between, flows
 from .shared_density import SharedDensityAligner
@@ -234,6 +235,7 @@ class AUB(SharedDensityAligner):
         ]
         return max(found, key=lambda c: (_SEVERITY.index(c.decision), c.lrd))
 
+    @once_fitted
     def score(
         self,
         Xs: Any = None,

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.special import rel_entr
 
 import lrmf
-from lrmf.aligners import plans
+from lrmf.aligners import plans, transport
 from lrmf.backends.base import Role
 from lrmf.distances import median_bandwidth, mmd2
 from lrmf.objectives import MeanDiscrepancy
@@ -372,6 +372,25 @@ class TestPlans:
         assert plans.divergence(expected, epsilon) + np.sum(expected * self.COSTS) == pytest.approx(
             found.value, rel=1e-7
         )
+
+    @pytest.mark.parametrize("magnitude", [1e-300, 1e-8, 1e155, 1e300])
+    @pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean"])
+    def test_exact_at_any_magnitude(self, cost, magnitude):
+        find = transport._ExactPlans(cost).of
+        x, y = BATCH["source"], BATCH["target"]
+        found = find(magnitude * x, magnitude * y)["plan"]
+        np.testing.assert_allclose(found, find(x, y)["plan"], atol=1e-15)
+
+    def test_where_sinkhorns_algorithm_creeps_newtons_method_converges(self):
+        rng = np.random.default_rng(0)
+        costs = cdist(rng.normal(size=(60, 2)), rng.normal(size=(50, 2)) + 1.0, "sqeuclidean")
+        epsilon = 2e-3 * costs.mean()
+        found = plans.sinkhorn(costs, epsilon, max_iter=2000, tolerance=1e-8)
+        assert found.error <= 1e-8
+        assert found.n_iter < 1500  # the algorithm alone has not converged after 20,000
+        plan = found.plan(costs, epsilon)
+        np.testing.assert_allclose(plan.sum(axis=0), 1 / 50, rtol=1e-6)
+        np.testing.assert_allclose(plan.sum(axis=1), 1 / 60, rtol=1e-6)
 
     def test_of_a_tiny_epsilon_the_exact_plan_is_near(self):
         found = plans.sinkhorn(self.COSTS, 1e-4, max_iter=2000, tolerance=1e-6)
