@@ -81,7 +81,8 @@ def mmd2(
     the two empirical distributions, never negative, and too large on average, by
     (1/m + 1/n) E[k(X, X) − k(X, X')] when X and Y have one distribution.
 
-    Raises ``TypeError`` for samples that are not numbers; ``ValueError`` for samples of different
+    Raises ``TypeError`` for samples that are not numbers, and an ``unbiased`` that is neither True
+    nor False; ``ValueError`` for samples of different
     features, with values that are not finite, or with too few points (the unbiased estimate needs
     two a side), for an unknown kernel, and for a bandwidth that is not positive or that the kernel
     does not take.
@@ -103,6 +104,7 @@ def mmd2(
     >>> round(mmd2(x, y, bandwidth=1.0), 4)
     -0.2588
     """
+    _check_unbiased(unbiased)
     first, second, by = _samples(x, y, at_least=2 if unbiased else 1)
     function = kernel_function(kernel, bandwidth, first, second, by)
     value = kernel_statistic(function, first, second, unbiased)
@@ -129,6 +131,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike, *, unbiased: bool = False) -> fl
     >>> round(float(stats.energy_distance([0.0], [2.0])) ** 2, 10)
     4.0
     """
+    _check_unbiased(unbiased)
     first, second, by = _samples(x, y, at_least=2 if unbiased else 1)
     value = 2 * kernel_statistic(triangular_gap, first, second, unbiased)
     return float(back("energy distance", value, by))
@@ -322,7 +325,15 @@ def _samples(x: ArrayLike, y: ArrayLike, *, at_least: int = 1) -> tuple[Array, A
 
 def _column(sample: ArrayLike) -> ArrayLike:
     """Numbers on the line as a column; anything else as it came."""
-    return np.reshape(sample, (-1, 1)) if np.ndim(sample) == 1 else sample
+    try:
+        return np.reshape(sample, (-1, 1)) if np.ndim(sample) == 1 else sample
+    except ValueError:  # lists of different lengths, which are refused
+        return sample
+
+
+def _check_unbiased(unbiased: object) -> None:
+    if not isinstance(unbiased, (bool, np.bool_)):
+        raise TypeError(f"unbiased must be True or False, got {unbiased!r}; it names an estimate.")
 
 
 def _check_order(order: object) -> None:
@@ -343,6 +354,7 @@ def _on_rows_of(
     call = inspect.signature(function).bind(x, y, **keywords)  # a TypeError for unknown options
     call.apply_defaults()
     options = call.arguments
+    _check_unbiased(options["unbiased"])
     if function is mmd2:
         matrix = kernel_function(options["kernel"], options["bandwidth"], x, y, by)(pooled, pooled)
         by = 0 if options["kernel"] == "gaussian" else by

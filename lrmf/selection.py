@@ -193,6 +193,11 @@ def judged(moved: np.ndarray, target: np.ndarray) -> tuple[float, str]:
 
 
 def _apart(X: Any, y: Any) -> tuple[Any, Any]:
+    if not hasattr(X, "__len__") or np.shape(X) == ():
+        raise TypeError(
+            "X must hold the points of both domains, as lrmf.selection.stack gives them; got "
+            f"{type(X).__name__}"
+        )
     source = _is_source(y, len(X))
     for count, side, sign in (
         (source.sum(), "source", "0 or more"),

@@ -183,11 +183,11 @@ def _replaced(spec: Any, path: str, value: Any, parameter: str) -> Any:
     """
     name, _, inside = path.partition("__")
     described = dataclasses.is_dataclass(spec) and not isinstance(spec, type)
-    known = [field.name for field in dataclasses.fields(spec)] if described else []
-    if name not in known:
+    arguments = [field.name for field in dataclasses.fields(spec)] if described else []
+    if name not in arguments:
         raise ValueError(
             f"{parameter}={spec!r} has no argument {name!r}"
-            + (f"; it has {', '.join(known)}" if known else "; only specs have arguments")
+            + (f"; it has {', '.join(arguments)}" if arguments else "; only specs have arguments")
         )
     if inside:
         value = _replaced(getattr(spec, name), inside, value, name)

@@ -390,13 +390,13 @@ OTHERS = [
     ),
     entropic(
         "entropic map: sign of the cost",
-        old="softmax((potential - _costs(block, there))",
-        new="softmax((potential + _costs(block, there))",
+        old="gains = potential - _costs(block, there)",
+        new="gains = potential + _costs(block, there)",
     ),
     entropic(
         "entropic map: without the potential",
-        old="softmax((potential - _costs(block, there))",
-        new="softmax(-_costs(block, there)",
+        old="gains = potential - _costs(block, there)",
+        new="gains = -_costs(block, there)",
     ),
     closed_form(
         "coral: colours before it whitens",

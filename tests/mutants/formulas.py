@@ -190,8 +190,8 @@ THEORY = [
     mixtures(
         "mixtures: a negative offset is accepted",
         file="lrmf/theory/mixture_arguments.py",
-        old='    array = _finite(delta, name="delta")\n    if (array < 0).any():',
-        new='    array = _finite(delta, name="delta")\n    if (array < -1e9).any():',
+        old='    array = finite(delta, name="delta")\n    if (array < 0).any():',
+        new='    array = finite(delta, name="delta")\n    if (array < -1e9).any():',
     ),
     Mutant(
         "mixtures: quadrature without the density's scale",

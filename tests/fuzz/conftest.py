@@ -1,0 +1,33 @@
+"""Two sizes: of seconds with every run of the tests, and for the weekly workflow.
+
+``pytest tests/fuzz --hypothesis-profile=long`` runs the latter and prints what happened how often.
+"""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+SHARED = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("short", max_examples=40, derandomize=True, **SHARED)
+settings.register_profile("long", max_examples=1500, print_blob=True, **SHARED)
+# For finding many faults at once: they are written to the file FUZZ_COLLECT, not raised.
+settings.register_profile(
+    "collect",
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "8000")),
+    phases=[Phase.generate],
+    **SHARED,
+)
+settings.load_profile("short")
+
+
+def pytest_terminal_summary(terminalreporter):
+    from outcomes import COUNTS
+
+    if settings().max_examples < 100:
+        return
+    kinds = sorted({kind for _, kind in COUNTS})
+    terminalreporter.section(f"{sum(COUNTS.values())} calls by outcome")
+    terminalreporter.line(f"{'':36}" + "".join(f"{kind:>16}" for kind in kinds))
+    for subject in sorted({subject for subject, _ in COUNTS}):
+        numbers = "".join(f"{COUNTS[subject, kind]:>16}" for kind in kinds)
+        terminalreporter.line(f"{subject:36}{numbers}")
