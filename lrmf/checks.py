@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -96,15 +98,13 @@ def check_numbers(name: str, values: object) -> np.ndarray:
         raise ValueError(
             f"{name} has masked values, which no formula can leave out; drop them, or fill them"
         )
-    if array.dtype.kind == "O":
+    if array.dtype.kind == "O" and all(isinstance(v, (Real, Decimal)) for v in array.flat):
         try:
             array = array.astype(np.float64)
         except OverflowError:
             raise ValueError(
                 f"{name} holds integers too large for float64 (1.8e308); take other units"
             ) from None
-        except (TypeError, ValueError):
-            pass
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{name} must hold real numbers, got {type(values).__name__} with dtype {array.dtype}"

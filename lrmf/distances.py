@@ -81,8 +81,7 @@ def mmd2(
     the two empirical distributions, never negative, and too large on average, by
     (1/m + 1/n) E[k(X, X) − k(X, X')] when X and Y have one distribution.
 
-    Raises ``TypeError`` for samples that are not numbers, and an ``unbiased`` that is neither True
-    nor False; ``ValueError`` for samples of different
+    Raises ``TypeError`` for samples that are not numbers; ``ValueError`` for samples of different
     features, with values that are not finite, or with too few points (the unbiased estimate needs
     two a side), for an unknown kernel, and for a bandwidth that is not positive or that the kernel
     does not take.
@@ -333,7 +332,7 @@ def _column(sample: ArrayLike) -> ArrayLike:
 
 def _check_unbiased(unbiased: object) -> None:
     if not isinstance(unbiased, (bool, np.bool_)):
-        raise TypeError(f"unbiased must be True or False, got {unbiased!r}; it names an estimate.")
+        raise ValueError(f"unbiased must be True or False, got {unbiased!r}; it picks an estimate.")
 
 
 def _check_order(order: object) -> None:

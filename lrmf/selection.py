@@ -41,7 +41,7 @@ from .aligners.base import Aligner
 from .checks import check_seed
 from .judge import lrd
 from .judge.pair import MINIMUM
-from .points import check_pair
+from .points import check_pair, check_points
 from .specs import SolverError
 
 __all__ = ["WORST", "DomainSplit", "StackedAligner", "stack"]
@@ -193,12 +193,14 @@ def judged(moved: np.ndarray, target: np.ndarray) -> tuple[float, str]:
 
 
 def _apart(X: Any, y: Any) -> tuple[Any, Any]:
-    if not hasattr(X, "__len__") or np.shape(X) == ():
+    if isinstance(X, (list, tuple)):
+        X = check_points(X, "X")
+    if len(getattr(X, "shape", ())) < 2:
         raise TypeError(
             "X must hold the points of both domains, as lrmf.selection.stack gives them; got "
             f"{type(X).__name__}"
         )
-    source = _is_source(y, len(X))
+    source = _is_source(y, X.shape[0])
     for count, side, sign in (
         (source.sum(), "source", "0 or more"),
         ((~source).sum(), "target", "below 0"),
@@ -208,12 +210,15 @@ def _apart(X: Any, y: Any) -> tuple[Any, Any]:
                 f"there are no {side} points: no domain is {sign}; an aligner needs points of "
                 "both, so take folds that hold both, such as cv=lrmf.selection.DomainSplit(5)"
             )
-    X = np.asarray(X)
-    return X[source], X[~source]
+    rows = X.iloc if hasattr(X, "iloc") else X
+    return rows[np.flatnonzero(source)], rows[np.flatnonzero(~source)]
 
 
 def _is_source(y: Any, n: int) -> np.ndarray:
-    domains = np.asarray(y)
+    try:
+        domains = np.asarray(y)
+    except ValueError:  # a list of lists
+        domains = np.empty(0, dtype=object)
     if domains.dtype.kind not in "fiu" or domains.shape != (n,) or not np.isfinite(domains).all():
         raise ValueError(
             f"y must hold {n} numbers, zero or more for source and below zero for target points, "

@@ -172,7 +172,9 @@ class EntropicOT(ComputedAligner):
 
     def _check_parameters(self) -> None:
         check_positive_number("regularization", self.regularization)
-        if self.cost_scale is not None and self.cost_scale not in _SCALES:
+        if self.cost_scale is not None and (
+            not isinstance(self.cost_scale, str) or self.cost_scale not in _SCALES
+        ):
             raise ValueError(
                 f"cost_scale must be one of {tuple(_SCALES)} or None, got {self.cost_scale!r}"
             )

@@ -38,7 +38,7 @@ class TransportAligner(DiscrepancyAligner):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.cost not in ("sqeuclidean", "euclidean"):
+        if not isinstance(self.cost, str) or self.cost not in ("sqeuclidean", "euclidean"):
             raise ValueError(f"cost must be 'sqeuclidean' or 'euclidean', got {self.cost!r}")
 
 
@@ -260,7 +260,9 @@ class SinkhornFlow(TransportAligner):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_positive_number("regularization", self.regularization)
-        if self.cost_scale is not None and self.cost_scale not in _SCALES:
+        if self.cost_scale is not None and (
+            not isinstance(self.cost_scale, str) or self.cost_scale not in _SCALES
+        ):
             raise ValueError(
                 f"cost_scale must be one of {tuple(_SCALES)} or None, got {self.cost_scale!r}"
             )

@@ -165,6 +165,10 @@ def _check_integer(value: int, *, name: str, minimum: int) -> int:
 def _check_real(value: float, *, name: str, unit: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number ({unit}), got {value!r}")
-    if not abs(value) <= _LARGEST:
+    try:
+        number = float(value) + 0.0  # no negative zero
+    except OverflowError:
+        number = math.inf
+    if not abs(number) <= _LARGEST:
         raise ValueError(f"{name} must be finite, at most {_LARGEST:g} ({unit}), got {value!r:.40}")
-    return float(value) + 0.0  # no negative zero
+    return number

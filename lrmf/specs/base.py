@@ -88,6 +88,11 @@ class Spec(ABC):
 
     def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
         """Check names and shapes of ``arrays`` and return their event shape."""
+        if not isinstance(arrays, Mapping):
+            raise TypeError(
+                f"arrays of {self} must be a mapping from names to arrays, such as "
+                f"spec.init(event_shape, rng) makes, got {type(arrays).__name__}"
+            )
         try:
             event_shape = self.event_shape(arrays)
         except KeyError as error:
@@ -130,7 +135,7 @@ class DensitySpec(Spec):
 
 def vector_shape(spec: object, event_shape: Shape, *, minimum: int) -> Shape:
     """The event shape ``(d,)``, d at least ``minimum``, or a ``ValueError``."""
-    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    shape = _as_tuple(event_shape)
     if not _is_shape(shape, 1):
         raise ValueError(
             f"{type(spec).__name__} models vectors: expected an event shape (d,), got {shape}; "
@@ -146,13 +151,19 @@ def vector_shape(spec: object, event_shape: Shape, *, minimum: int) -> Shape:
 
 def image_shape(spec: object, event_shape: Shape) -> Shape:
     """The event shape ``(height, width, channels)``, or a ``ValueError``."""
-    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    shape = _as_tuple(event_shape)
     if not _is_shape(shape, 3):
         raise ValueError(
             f"{type(spec).__name__} models images: expected an event shape (height, width, "
             f"channels), got {shape}; reshape each data point first"
         )
     return shape
+
+
+def _as_tuple(event_shape: Any) -> Any:
+    """An event shape that may be a list or an array; what is none comes back to be refused."""
+    known = isinstance(event_shape, (tuple, list)) or np.ndim(event_shape) == 1
+    return tuple(event_shape) if known else event_shape
 
 
 def _is_shape(shape: object, dimensions: int) -> bool:

@@ -58,7 +58,7 @@ class Coupling(FlowSpec):
     transformer: Transformer = ShiftScale()
 
     def __post_init__(self) -> None:
-        if self.mask not in _MASKS:
+        if not isinstance(self.mask, str) or self.mask not in _MASKS:
             raise ValueError(f"Coupling: mask must be one of {_MASKS}, got {self.mask!r}")
         object.__setattr__(self, "split", plain_split("Coupling", self.split))
         if self.split is not None and self.mask == "checkerboard":

@@ -54,6 +54,12 @@ def simulated_log_gradient(
             f"mu, delta and sigma0 must lie below {largest:.2g}, or their squares are too large "
             f"for {dtype}; take other units."
         )
+    smallest = 10.0 * float(np.sqrt(np.finfo(dtype).tiny))
+    if s < smallest:
+        raise ValueError(
+            f"sigma0 must lie above {smallest:.2g}, or its square vanishes in {dtype}; take other "
+            "units."
+        )
     rng = np.random.default_rng(seed)
     sample = d * rng.choice([-1.0, 1.0], size=n) + s * rng.normal(size=n)
     x = sample.astype(dtype)

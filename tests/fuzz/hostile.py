@@ -66,9 +66,24 @@ def pairs(draw):
     if draw(st.integers(0, 15)) == 0:
         x = draw(points())
         return x, x
+    if draw(st.booleans()):  # nothing but their values is odd
+        return draw(_tables())
     d = draw(st.sampled_from((1, 2, 2, 2, 3, None)))
     n = st.sampled_from((*SIZES, 25, 40, 40))
     return draw(points(draw(n), d)), draw(points(draw(n), d))
+
+
+@st.composite
+def _tables(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    d = draw(st.sampled_from((1, 2, 2, 3)))
+    scale = draw(st.sampled_from(MAGNITUDES[5:6] * 9 + MAGNITUDES[:-1]))
+    shift = draw(st.sampled_from((0.0, 0.0, 1.0, 30.0, 1e6)))
+    both = []
+    for n in (30, 40):
+        pattern = draw(st.sampled_from(PATTERNS[:1] * 19 + PATTERNS))
+        both.append((_patterned(rng.normal(size=(n, d)), pattern) + shift) * scale)
+    return tuple(both)
 
 
 def _patterned(x, pattern):
@@ -137,7 +152,7 @@ def _contained(x, container, rng):
             mapped = np.memmap(file, dtype=x.dtype, mode="w+", shape=x.shape)
         mapped[...] = x
         return mapped
-    elif container == "frame" and x.ndim == 2 and x.dtype.isnative and x.dtype != np.float16:
+    elif container == "frame" and x.ndim == 2 and x.dtype.isnative and x.dtype.names is None:
         return pd.DataFrame(x)
     elif container == "series" and x.ndim == 1 and x.dtype.isnative and x.dtype.names is None:
         return pd.Series(x)

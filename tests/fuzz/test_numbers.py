@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 import pytest
 from hostile import VALUES, pairs, points, values
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from outcomes import check
 from scipy import stats
 
@@ -75,6 +75,7 @@ def test_permutation_tests(pair, options, name):
     )
 
 
+@settings(max_examples=max(5, settings().max_examples // 8))  # half a second each
 @given(pairs(), settings_of(("tolerance", "seed", "sample_weight_s", "sample_weight_t")))
 def test_the_judge(pair, options):
     x, y = pair
