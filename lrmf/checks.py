@@ -106,9 +106,7 @@ def check_numbers(name: str, values: object) -> np.ndarray:
                 f"{name} holds integers too large for float64 (1.8e308); take other units"
             ) from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"{name} must hold real numbers, got {type(values).__name__} with dtype {array.dtype}"
-        )
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     with np.errstate(over="ignore"):  # longdouble has more; infinity is refused where it matters
         return array.astype(np.float64)
 

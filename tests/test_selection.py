@@ -139,11 +139,24 @@ class TestBadInput:
             DomainSplit(2, seed=None)
 
     @pytest.mark.parametrize(
-        "y", [DOMAIN[:9], np.where(DOMAIN > 0, "a", "b"), DOMAIN > 0, np.full(240, np.nan), None]
+        "y",
+        [
+            DOMAIN[:9],
+            np.where(DOMAIN > 0, "a", "b"),
+            DOMAIN > 0,
+            np.ones((240, 1)),
+            None,
+            [[1], [1, 2]],
+        ],
     )
     def test_domains(self, y):
         with pytest.raises(ValueError, match="y must hold 240 numbers, zero or more for source"):
             clone(CLOSED).fit(X, y)
+
+    @pytest.mark.parametrize("x", [3.0, np.zeros(240), None])
+    def test_points(self, x):
+        with pytest.raises(TypeError, match=r"X must hold the points of both domains, as .*; got"):
+            clone(CLOSED).fit(x, DOMAIN)
 
     @pytest.mark.parametrize(("sign", "side"), [(1, "target"), (-1, "source")])
     def test_a_domain_without_points(self, sign, side):

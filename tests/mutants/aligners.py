@@ -37,7 +37,7 @@ entropic = partial(
 plans = partial(
     Mutant,
     file="lrmf/aligners/plans.py",
-    tests=("tests/aligners/test_discrepancies.py", "-k", "plans"),
+    tests=("tests/aligners/test_plans.py",),
 )
 
 CERTIFICATE = [

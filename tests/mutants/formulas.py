@@ -78,19 +78,19 @@ DISTANCES = [
         "permutation test: the p-value does not count itself",
         old="float(result.pvalue)",
         new="float(np.mean(result.null_distribution >= result.statistic))",
-        tests=("tests/test_distances.py", "-k", "p_value"),
+        tests=("tests/test_permutations.py", "-k", "p_value"),
     ),
     distances(
         "permutation test: the wrong tail",
         old='alternative="greater"',
         new='alternative="less"',
-        tests=("tests/test_distances.py", "-k", "p_value"),
+        tests=("tests/test_permutations.py", "-k", "p_value"),
     ),
     kernels(
         "permutation test: another estimate on the fast path",
         old="pairs_x, pairs_y = m * (m - 1), n * (n - 1)",
         new="pairs_x, pairs_y = m * m, n * n",
-        tests=("tests/test_distances.py", "-k", "fast"),
+        tests=("tests/test_permutations.py", "-k", "fast"),
     ),
 ]
 
