@@ -15,6 +15,7 @@ __all__ = [
     "PartialShape",
     "Shape",
     "Spec",
+    "check_count",
     "check_rng",
     "common_shape",
     "fits",
@@ -210,6 +211,12 @@ def plain_widths(owner: str, hidden: object) -> tuple[int, ...]:
     return tuple(map(int, hidden))
 
 
+def check_count(name: str, value: object) -> None:
+    """Refuse anything but a positive integer of 31 bits, as a number of parts."""
+    if not is_positive_int(value):
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
 def check_rng(rng: object) -> None:
     """Refuse anything but a NumPy generator."""
     if not isinstance(rng, np.random.Generator):
@@ -220,5 +227,12 @@ def check_rng(rng: object) -> None:
 
 
 def is_positive_int(value: object) -> bool:
-    """Whether this is an integer from 1 on, NumPy's included and truth values not."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
+    """Whether this is an integer from 1 on, NumPy's included and truth values not.
+
+    Of 31 bits at most: as a number of layers, more would end with the memory.
+    """
+    return (
+        isinstance(value, (int, np.integer))
+        and not isinstance(value, bool)
+        and bool(1 <= value < 2**31)
+    )
