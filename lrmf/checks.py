@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -128,4 +129,6 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return _is_integer(value) or isinstance(value, (float, np.floating))
+    if _is_integer(value):
+        return bool(abs(value) <= sys.float_info.max)  # type: ignore[arg-type]
+    return isinstance(value, (float, np.floating))

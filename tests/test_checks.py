@@ -39,7 +39,7 @@ PARAMETERS = {
     "positive_number": (
         lambda value: checks.check_positive_number("name", value),
         "name must be a positive number, got ",
-        (0, 0.0, -1e-3, NAN, INF, "0.1", True, None, [0.1]),
+        (0, 0.0, -1e-3, NAN, INF, "0.1", True, None, [0.1], 10**400),
         (1, 0.5, np.float32(0.1)),
     ),
     "positive_number, infinite": (

@@ -66,7 +66,7 @@ class Aligner(ABC, BaseEstimator):
             name, _, inside = path.partition("__")
             if name not in known:
                 raise ValueError(
-                    f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}"
+                    f"{type(self).__name__} has no parameter {path!r}; it has {', '.join(known)}"
                 )
             if inside:
                 value = _replaced(getattr(self, _attribute(name)), inside, value, name)

@@ -57,7 +57,7 @@ def test_set_params(small):
     assert model.set_params() is model
 
 
-@pytest.mark.parametrize("name", ["learning_rte", "transform_spec", "transform__kind", "fit"])
+@pytest.mark.parametrize("name", ["learning_rte", "transform_spec", "flow__kind", "fit"])
 def test_set_params_refuses_unknown_names(small, name):
     with pytest.raises(ValueError, match=f"LRMF has no parameter '{name}'; it has backend, "):
         small().set_params(**{name: 1})
