@@ -5,6 +5,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # POT imports every array library that it finds; these tests only give it NumPy arrays.
@@ -22,6 +23,21 @@ settings.register_profile(
     **SHARED,
 )
 settings.load_profile("short")
+
+
+def pytest_sessionfinish(session):
+    from outcomes import COUNTS
+
+    if hasattr(session.config, "workeroutput"):  # of pytest-xdist
+        session.config.workeroutput["outcomes"] = [[*key, n] for key, n in COUNTS.items()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    from outcomes import COUNTS
+
+    output = getattr(node, "workeroutput", {})
+    COUNTS.update({(subject, kind): n for subject, kind, n in output.get("outcomes", ())})
 
 
 def pytest_terminal_summary(terminalreporter):
