@@ -316,7 +316,15 @@ def _shared_after(
     """Covariance of the shared density of T(A) and B, and the gap between their means."""
     gap = _apply(linear, m_a) + offset - m_b
     moved = linear @ s_a @ np.swapaxes(linear, -1, -2)
-    return 0.5 * (moved + s_b) + 0.25 * _outer(gap, gap), gap
+    shared = 0.5 * (moved + s_b) + 0.25 * _outer(gap, gap)
+    spread = np.linalg.eigvalsh(shared)
+    if (spread[..., 0] <= np.finfo(float).eps * spread[..., -1]).any():
+        raise ValueError(
+            "the covariance of T(A) and B together must be positive definite, but in float64 it is "
+            "singular: their means lie too far apart for their spreads, or one spread is lost "
+            "beside the other; move them together."
+        )
+    return shared, gap
 
 
 def _log_det(matrix: Array) -> Array:

@@ -152,6 +152,17 @@ DENSITIES = st.one_of(
 )
 
 
+SCALES = st.sampled_from([10.0**k for k in (0, 0, 0, -200, -60, -8, 8, 60, 200)])
+VECTORS = st.builds(lambda scale: scale * np.array([1.0, -0.5]), SCALES)
+MATRICES = st.builds(lambda scale: scale * np.array([[2.0, 0.5], [0.5, 1.0]]), SCALES)
+SHARES = st.sampled_from(([0.5, 0.5], [0.2, 0.8], [1.0, 0.0], [1e-300, 1.0]))
+#: What arguments of these names, or with these first words, should be, at any magnitude.
+SENSIBLE = {
+    "mean": VECTORS, "shift": VECTORS, "cov": MATRICES, "matrix": MATRICES, "p": SHARES,
+    "q": SHARES, "std": SCALES, "mu": SCALES, "delta": SCALES, "sigma0": SCALES,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", THEORY)
 @given(data=st.data())
 def test_theory(name, data):
@@ -159,8 +170,10 @@ def test_theory(name, data):
     given_values = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.default is inspect.Parameter.empty or data.draw(st.integers(0, 5)) == 0:
-            drawn = data.draw(DENSITIES if parameter.name.startswith("log_") else NUMBERS)
-            given_values[parameter.name] = drawn
+            kind = parameter.name.partition("_")[0]
+            sensible = kind in SENSIBLE and data.draw(st.integers(0, 4)) > 0
+            strategy = DENSITIES if kind == "log" else SENSIBLE[kind] if sensible else NUMBERS
+            given_values[parameter.name] = data.draw(strategy)
     given_values = small(given_values, "n", "n_samples", "repeats", "samples")
     check(name, functools.partial(function, **given_values), *given_values.values(), finite=False)
 

@@ -310,6 +310,12 @@ def test_bad_maps_are_refused(call):
         call(np.eye(2), np.zeros(1), **GOOD)
 
 
+@pytest.mark.parametrize("call", [gaussian.loss, gaussian.loss_gradient])
+def test_a_map_to_where_all_spread_is_lost_is_refused(call):
+    with pytest.raises(ValueError, match="in float64 it is singular: their means lie too far"):
+        call(np.eye(2), [1e9, 0.0], **GOOD)
+
+
 def test_a_rotation_that_is_not_orthogonal_is_refused():
     with pytest.raises(ValueError, match="rotation must be orthogonal"):
         gaussian.moment_matching_map([[1.0, 0.1], [0.0, 1.0]], **GOOD)
