@@ -182,6 +182,13 @@ def loss_gradient(
     m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     linear, offset = affine(matrix, shift, features=s_a.shape[-1])
     shared, gap = _shared_after(linear, offset, m_a, s_a, m_b, s_b)
+    spread = np.linalg.eigvalsh(shared)
+    if (spread[..., 0] <= np.finfo(float).eps * spread[..., -1]).any():
+        raise ValueError(
+            "the covariance of T(A) and B together must be positive definite, but in float64 it is "
+            "singular: their means lie too far apart for their spreads, or one spread is lost "
+            "beside the other; move them together."
+        )
     precision = np.asarray(np.linalg.inv(shared))
     inverse = np.asarray(np.linalg.inv(linear))
     by_matrix = precision @ (linear @ s_a + 0.5 * _outer(gap, m_a)) - np.swapaxes(inverse, -1, -2)
@@ -317,13 +324,6 @@ def _shared_after(
     gap = _apply(linear, m_a) + offset - m_b
     moved = linear @ s_a @ np.swapaxes(linear, -1, -2)
     shared = 0.5 * (moved + s_b) + 0.25 * _outer(gap, gap)
-    spread = np.linalg.eigvalsh(shared)
-    if (spread[..., 0] <= np.finfo(float).eps * spread[..., -1]).any():
-        raise ValueError(
-            "the covariance of T(A) and B together must be positive definite, but in float64 it is "
-            "singular: their means lie too far apart for their spreads, or one spread is lost "
-            "beside the other; move them together."
-        )
     return shared, gap
 
 

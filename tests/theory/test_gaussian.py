@@ -310,10 +310,9 @@ def test_bad_maps_are_refused(call):
         call(np.eye(2), np.zeros(1), **GOOD)
 
 
-@pytest.mark.parametrize("call", [gaussian.loss, gaussian.loss_gradient])
-def test_a_map_to_where_all_spread_is_lost_is_refused(call):
+def test_no_gradient_where_all_spread_is_lost():
     with pytest.raises(ValueError, match="in float64 it is singular: their means lie too far"):
-        call(np.eye(2), [1e9, 0.0], **GOOD)
+        gaussian.loss_gradient(np.eye(2), [1e9, 0.0], **GOOD)
 
 
 def test_a_rotation_that_is_not_orthogonal_is_refused():
