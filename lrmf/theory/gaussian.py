@@ -182,14 +182,13 @@ def loss_gradient(
     m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     linear, offset = affine(matrix, shift, features=s_a.shape[-1])
     shared, gap = _shared_after(linear, offset, m_a, s_a, m_b, s_b)
-    spread = np.linalg.eigvalsh(shared)
-    if (spread[..., 0] <= np.finfo(float).eps * spread[..., -1]).any():
+    try:
+        precision = np.asarray(np.linalg.inv(shared))
+    except np.linalg.LinAlgError:
         raise ValueError(
             "the covariance of T(A) and B together must be positive definite, but in float64 it is "
-            "singular: their means lie too far apart for their spreads, or one spread is lost "
-            "beside the other; move them together."
-        )
-    precision = np.asarray(np.linalg.inv(shared))
+            "singular: their means lie too far apart for their spreads; move them together."
+        ) from None
     inverse = np.asarray(np.linalg.inv(linear))
     by_matrix = precision @ (linear @ s_a + 0.5 * _outer(gap, m_a)) - np.swapaxes(inverse, -1, -2)
     return by_matrix, 0.5 * _apply(precision, gap)
