@@ -27,6 +27,7 @@ from .aligners import (
     family_lrd as family_lrd,
 )
 from .backends import get_backend as get_backend
+from .degenerate import DataWarning as DataWarning
 from .judge import Certificate as Certificate, lrd as lrd
 from .models import Classifier as Classifier, Density as Density, Flow as Flow
 from .objectives import lrmf_loss as lrmf_loss

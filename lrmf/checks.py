@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "check_bool",
     "check_broadcast",
     "check_fraction",
     "check_non_negative_int",
@@ -23,15 +24,21 @@ __all__ = [
 ]
 
 
+def check_bool(name: str, value: object) -> None:
+    """Refuse anything but True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
 def check_positive_int(name: str, value: object) -> None:
-    """Refuse anything but a positive integer."""
-    if not _is_integer(value) or value < 1:  # type: ignore[operator]
+    """Refuse anything but a positive integer, of 64 bits."""
+    if not _is_integer(value) or not 1 <= value < 2**63:  # type: ignore[operator]
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
 
 
 def check_non_negative_int(name: str, value: object) -> None:
-    """Refuse anything but zero or a positive integer."""
-    if not _is_integer(value) or value < 0:  # type: ignore[operator]
+    """Refuse anything but zero or a positive integer, of 64 bits."""
+    if not _is_integer(value) or not 0 <= value < 2**63:  # type: ignore[operator]
         raise ValueError(f"{name} must be zero or a positive integer, got {value!r}")
 
 

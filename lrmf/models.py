@@ -13,6 +13,7 @@ from .specs.base import common_shape, fits
 
 if TYPE_CHECKING:
     from .backends.base import Backend
+    from .standardization import Standardization
 
 __all__ = ["DTYPES", "Classifier", "Composed", "Density", "Flow", "Model"]
 
@@ -25,6 +26,11 @@ class Model:
     NumPy arrays (or lists) are cast to the model's dtype and give NumPy arrays. Arrays of the
     backend (JAX arrays and tracers, TensorFlow tensors) must have that dtype and give arrays of
     the backend, so that they can be differentiated through.
+
+    Those that an aligner fitted may be models of data of any location and scale: ``before`` and,
+    of flows, ``after`` are what the data are standardised by (`lrmf.standardization`). Then spec
+    and arrays are those of the model of standardised points, and NumPy arrays are standardised,
+    and images given back, in float64.
     """
 
     def __init__(
@@ -35,19 +41,24 @@ class Model:
         *,
         dtype: str = "float32",
         event_shape: PartialShape | None = None,
+        before: Standardization | None = None,
     ) -> None:
         self.spec = spec
         self.backend = backend
         self.dtype = dtype
         self.event_shape = event_shape
         self.native_arrays = dict(arrays)
+        self.before = before
 
     @property
     def arrays(self) -> Arrays:
         """The named arrays, as NumPy arrays."""
         return {name: np.asarray(value) for name, value in self.native_arrays.items()}
 
-    def _call(self, method: str, x: Any, argument: str = "x") -> Any:
+    def _call(
+        self, method: str, x: Any, argument: str = "x", units: Standardization | None = None
+    ) -> Any:
+        """What a method gives for points, standardised by ``units``."""
         self.backend.check_process()
         native = self.backend.is_native(x)
         if not native:
@@ -82,9 +93,11 @@ class Model:
                     f"cast {argument} to {self.dtype} first"
                 )
             with self.backend.scope(self.dtype):
+                x = x if units is None else units.apply(x, self.dtype)
                 result = self.backend.call(method, self.spec, self.native_arrays, x)
         else:
             arrays = self.native_arrays
+            x = x if units is None else units.apply(x)
             result = self.backend.call_numpy(method, self.spec, arrays, x, self.dtype)
         self._check(x, argument, result)
         return result
@@ -96,10 +109,29 @@ class Model:
             self.spec.check_result(x, argument, results)
 
     def __repr__(self) -> str:
+        standardized = "" if self.before is None else ", standardized"
         return (
             f"{type(self).__name__}({self.spec}, backend={self.backend.name!r}, "
-            f"dtype={self.dtype!r}, event_shape={self.event_shape})"
+            f"dtype={self.dtype!r}, event_shape={self.event_shape}{standardized})"
         )
+
+    def _restored(self, z: Any, units: Standardization | None) -> Any:
+        """Standardised points in units of the data."""
+        if units is None:
+            return z
+        if not self.backend.is_native(z):
+            return units.undo(z)
+        with self.backend.scope(self.dtype):
+            return units.undo(z, self.dtype)
+
+    def _shifted(self, values: Any, x: Any, *terms: tuple[Standardization | None, float]) -> Any:
+        """Values of points x and multiples of log-determinants of standardisations."""
+        shape = tuple(np.shape(x))[1:]
+        constant = sum(sign * units.log_det(shape) for units, sign in terms if units is not None)
+        if constant == 0.0:
+            return values
+        with self.backend.scope(self.dtype):
+            return values + constant
 
 
 class Flow(Model):
@@ -110,16 +142,41 @@ class Flow(Model):
     round trip.
     """
 
+    def __init__(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        backend: Backend,
+        *,
+        after: Standardization | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(spec, arrays, backend, **options)
+        self.after = after
+
     def forward(self, x: Any) -> tuple[Any, Any]:
         """T(x) and log|det ∇T(x)| for x of shape ``(n, *event_shape)``.
 
         Raises ``ValueError`` for another shape and ``TypeError`` for anything but real numbers.
         """
-        return self._call("forward", x)
+        return self._mapped("forward", x, "x", self.before, self.after)
 
     def inverse(self, y: Any) -> tuple[Any, Any]:
         """T⁻¹(y) and log|det ∇T⁻¹(y)| for y of shape ``(n, *event_shape)``."""
-        return self._call("inverse", y, "y")
+        return self._mapped("inverse", y, "y", self.after, self.before)
+
+    def _mapped(
+        self,
+        method: str,
+        x: Any,
+        argument: str,
+        here: Standardization | None,
+        there: Standardization | None,
+    ) -> tuple[Any, Any]:
+        z, log_det = self._call(method, x, argument, here)
+        if here is not there:  # or their determinants cancel
+            log_det = self._shifted(log_det, x, (here, 1.0), (there, -1.0))
+        return self._restored(z, there), log_det
 
     def function_evaluations(self, x: Any, *, inverse: bool = False) -> int:
         """How often `forward` (or `inverse`) evaluates a velocity field to map these points.
@@ -133,7 +190,10 @@ class Flow(Model):
                 f"{self.spec} solves no differential equation, so it has no function evaluations "
                 "to count; FFJORD has"
             )
-        return int(self._call("inverse_evaluations" if inverse else "forward_evaluations", x))
+        method, units = (
+            ("inverse_evaluations", self.after) if inverse else ("forward_evaluations", self.before)
+        )
+        return int(self._call(method, x, units=units))
 
 
 class Composed(Flow):
@@ -209,7 +269,7 @@ class Density(Model):
 
     def log_prob(self, x: Any) -> Any:
         """log p(x), shape ``(n,)``, in nats, for x of shape ``(n, *event_shape)``."""
-        return self._call("log_prob", x)
+        return self._shifted(self._call("log_prob", x, units=self.before), x, (self.before, 1.0))
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """Draw n points, shape ``(n, *event_shape)``; the same ones in both backends.
@@ -234,7 +294,7 @@ class Density(Model):
             self.dtype,
         )
         self._check(np.zeros(()), "noise", sample)
-        return sample
+        return np.asarray(self._restored(sample, self.before))
 
 
 class Classifier(Model):
@@ -242,4 +302,4 @@ class Classifier(Model):
 
     def logits(self, x: Any) -> Any:
         """h(x), shape ``(n,)``, for x of shape ``(n, *event_shape)``: high where x looks real."""
-        return self._call("logits", x)
+        return self._call("logits", x, units=self.before)

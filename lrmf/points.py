@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import _get_feature_names
 
 from .checks import check_numbers
 from .specs import Shape
@@ -21,6 +24,7 @@ __all__ = [
     "check_points",
     "check_rows",
     "check_weights",
+    "feature_names",
     "sample_rows",
     "weighted",
 ]
@@ -39,16 +43,21 @@ class Rows:
             map (the fastest from disk) or a data set of an h5py or zarr file.
         rows: which rows of it are meant, by default all.
         whole: of which this is a part.
+        seen: a function of points ``(n, *event_shape)`` that all pass when they are read.
     """
 
     def __init__(
-        self, source: Any, rows: np.ndarray | None = None, whole: Rows | None = None
+        self,
+        source: Any,
+        rows: np.ndarray | None = None,
+        whole: Rows | None = None,
+        seen: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self._source, self._rows, self._whole = source, rows, whole or self
+        self._source, self._rows, self._whole, self._seen = source, rows, whole or self, seen
         # Threads may read one source, and files have a position.
         self._lock: threading.Lock = threading.Lock() if whole is None else whole._lock
         self.dtype = source.dtype
-        self.checksum = 0
+        self.checksum, self.largest = 0, 0.0
         n = int(source.shape[0]) if rows is None else len(rows)
         self.shape: Shape = (n, *map(int, source.shape[1:]))
 
@@ -57,6 +66,10 @@ class Rows:
 
     def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
         """The rows of a slice, or with these numbers, as an array."""
+        rows = self._read(key)
+        return rows if self._seen is None else self._seen(rows)
+
+    def _read(self, key: slice | np.ndarray) -> np.ndarray:
         if self._rows is not None:
             key = self._rows[key]
         if isinstance(self._source, np.ndarray):
@@ -87,7 +100,11 @@ class Rows:
     def subset(self, rows: np.ndarray) -> Rows:
         """Some of the rows, in this order."""
         numbers = rows if self._rows is None else self._rows[rows]
-        return Rows(self._source, numbers, self._whole)
+        return Rows(self._source, numbers, self._whole, self._seen)
+
+    def seen_through(self, function: Callable[[np.ndarray], np.ndarray]) -> Rows:
+        """The images of the points by a function, computed whenever rows are read."""
+        return Rows(self._source, self._rows, self._whole, function)
 
     def chunks(self) -> Iterator[np.ndarray]:
         """All of the rows, about 8 MB at a time, in multiples of what compiled calls take."""
@@ -130,10 +147,7 @@ def check_rows(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64
             f"{argument} is a masked array with {np.ma.count_masked(x)} masked values; fill them, "
             "or drop their rows"
         )
-    try:
-        array = np.asarray(x) if not _reads_rows(x) else x
-    except ValueError as error:
-        raise ValueError(f"{argument} is no array of numbers: {error}") from None
+    array = x if _reads_rows(x) and x.dtype.kind != "O" else _array(x, argument)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{argument} must hold real numbers, got {type(x).__name__} with dtype {array.dtype}"
@@ -165,6 +179,7 @@ def check_rows(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64
             f"{argument} holds {bad} NaN or infinite values in {bad_rows} rows; "
             "remove or impute them"
         )
+    points.largest = largest
     if largest > float(np.finfo(dtype).max):
         raise ValueError(
             f"{argument} holds values up to {largest:.3g}, too large for {dtype}; standardise "
@@ -181,10 +196,40 @@ def check_points(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float
 
 def check_pair(source: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
     """Source and target, each with two or more rows and with the same features."""
+    feature_names({"Xs": source, "Xt": target})
     first = check_points(source, "Xs", minimum=2)
     second = check_points(target, "Xt", minimum=2)
     check_features(second, "Xt", first.shape[1:], "Xs")
     return first, second
+
+
+def feature_names(given: Mapping[str, Any]) -> list[str] | None:
+    """The names of the features that data frames have, by the names of their arguments.
+
+    Raises:
+        TypeError: some column names are text, some are not.
+        ValueError: data frames with other names, or in another order.
+    """
+    found = {argument: _get_feature_names(x) for argument, x in given.items()}
+    named = {argument: names for argument, names in found.items() if names is not None}
+    if not named:
+        return None
+    (like, first), *others = named.items()
+    for argument, names in others:
+        if list(names) == list(first):
+            continue
+        missing = [name for name in first if name not in set(names)]
+        extra = [name for name in names if name not in set(first)]
+        if missing or extra:
+            raise ValueError(
+                f"{argument} and {like} have columns of different names: {argument} lacks "
+                f"{missing} and has {extra}; give both the same columns"
+            )
+        raise ValueError(
+            f"{argument} has the columns of {like} in another order, {list(names)} in place of "
+            f"{list(first)}; reorder them: {argument}[list({like}.columns)]"
+        )
+    return list(first)
 
 
 def check_features(x: Rows | np.ndarray, argument: str, expected: Shape, like: str) -> None:
@@ -245,6 +290,33 @@ def sample_rows(
     if weights is None:
         return rng.permutation(n)[:size]
     return rng.choice(n, size=min(n, size), p=weights / weights.sum())
+
+
+def _array(x: Any, argument: str) -> np.ndarray:
+    """Numbers as an array: those of lists and frames, nullable ones and those of dtype object."""
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(
+            f"{argument} is no array of numbers: its rows have different lengths, or it is "
+            f"no table ({error})"
+        ) from None
+    if array.dtype.kind != "O":
+        return array
+    # As scikit-learn's check_array does, but text that looks like a number is none.
+    values = [np.nan if v is None or type(v).__name__ == "NAType" else v for v in array.flat]
+    strange = next((v for v in values if not isinstance(v, (Real, Decimal, np.bool_))), None)
+    if strange is not None:
+        raise TypeError(
+            f"{argument} must hold real numbers, got {type(x).__name__} with dtype object, which "
+            f"holds {strange!r}"
+        )
+    try:
+        return np.array(values, dtype=np.float64).reshape(array.shape)
+    except OverflowError:
+        raise ValueError(
+            f"{argument} holds integers too large for float64; standardise the data"
+        ) from None
 
 
 def _checksum(chunk: np.ndarray, before: int) -> int:

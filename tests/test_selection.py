@@ -171,15 +171,3 @@ class TestBadInput:
     def test_not_fitted(self):
         with pytest.raises(NotFittedError, match="this StackedAligner is not fitted yet; call fit"):
             clone(CLOSED).score(X, DOMAIN)
-
-    @pytest.mark.parametrize(
-        ("path", "message"),
-        [
-            ("transform__depth", r"transform=.* has no argument 'depth'; it has blocks, hidden"),
-            ("density__hidden__width", "hidden=.* has no argument 'width'; only specs have"),
-            ("steps__more", "steps=4000 has no argument 'more'; only specs have arguments"),
-        ],
-    )
-    def test_settings_of_specs(self, path, message):
-        with pytest.raises(ValueError, match=message):
-            lrmf.LRMF().set_params(**{path: 1})

@@ -10,7 +10,8 @@ from ..checks import check_fraction, check_positive_int, check_positive_number
 from ..games import ClassifierLoss, classifier_game, density_game
 from ..models import Classifier, Density, Flow
 from ..specs import Discriminator, RealNVP
-from .recipe import DensityFit, Objective, Part, Recipe
+from .parts import DensityFit, Objective, Part
+from .recipe import Recipe
 from .trained import TrainedAligner
 
 __all__ = ["AdversarialFlow"]
@@ -53,6 +54,9 @@ class AdversarialFlow(TrainedAligner):
             their own, before each update of T.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares in the game.
         seed: of initial arrays, minibatches and the validation split.
+        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
+            together, so that data of any location and scale align alike (`lrmf.standardization`).
+            Of images each channel is standardised.
         schedule: ``"cosine"`` decays both learning rates to zero, ``"constant"`` keeps them.
         gradient_clip: largest norm of a player's gradient.
         private_steps: steps for the private density of B, which gives the constant of the
@@ -125,6 +129,7 @@ class AdversarialFlow(TrainedAligner):
         beta_1: float = 0.5,
         beta_2: float = 0.9,
         seed: int = 0,
+        standardize: bool = True,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = None,
@@ -173,7 +178,13 @@ class AdversarialFlow(TrainedAligner):
         return Recipe(
             parts=parts,
             maps={"source": (("transform", False),), "target": ()},
-            objective=Objective(self._game(), facts={"constant_": 0.0}),
+            objective=Objective(
+                self._game(),
+                facts={"constant_": 0.0},
+                log_densities={}
+                if self._classifies
+                else {"loss": -1, "adversary_loss": -1, "density_loss": -2},
+            ),
             config=self._config(),
             private=private,
             absent=("density_", "private_target_") if self._classifies else (),

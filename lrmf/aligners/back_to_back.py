@@ -8,7 +8,8 @@ from typing import Any, Literal
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import Identity, RealNVP
-from .recipe import Objective, Part, Recipe, flows
+from .parts import Objective, Part, flows
+from .recipe import Recipe
 from .trained import TrainedAligner
 
 __all__ = ["BackToBackFlow"]
@@ -41,6 +42,9 @@ class BackToBackFlow(TrainedAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
+        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
+            together, so that data of any location and scale align alike (`lrmf.standardization`).
+            Of images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient, of both flows together.
         validation_fraction: share of both data sets that is held out to monitor the loss.
@@ -87,6 +91,7 @@ class BackToBackFlow(TrainedAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
+        standardize: bool = True,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
@@ -106,11 +111,14 @@ class BackToBackFlow(TrainedAligner):
             ("source_flow_", "target_flow_"),
             self.transform_spec,
             self.target_transform,
+            of_noise=True,
         )
         return Recipe(
             parts={**parts, "prior": Part(kind=Density, spec=Identity())},
             maps=maps,
-            objective=Objective(Alignment(maps=tuple(maps.items()), density="prior")),
+            objective=Objective(
+                Alignment(maps=tuple(maps.items()), density="prior"), log_densities={"loss": -2}
+            ),
             config=self._config(),
             pushed={"private_source_": "transform", "private_target_": "target_transform"},
             snapshot="private_target_",

@@ -1,4 +1,4 @@
-"""What aligners share: parameters, and checks of their data."""
+"""What aligners share: parameters, names of features, and checks of their data."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.utils._set_output import _SetOutputMixin
+from sklearn.utils.validation import _check_feature_names
 
 from ..checks import plain
 from ..judge import Certificate, lrd
 from ..points import check_features, check_points
-from ..specs import Shape
+from ..specs import Shape, Spec
 
 __all__ = ["Aligner", "once_fitted"]
 
@@ -44,32 +46,58 @@ class once_fitted:
         return self._method.__get__(aligner, owner)
 
 
-class Aligner(ABC, BaseEstimator):
-    """An estimator that maps source points to the target's domain: NumPy in, NumPy out."""
+class FitTransform:
+    """The method that POT's estimators have; scikit-learn's takes one data set."""
+
+    def fit_transform(
+        self, Xs: Any = None, ys: Any = None, Xt: Any = None, yt: Any = None, **options: Any
+    ) -> Any:
+        """Fit, and map the source points: ``fit(Xs, ys, Xt, yt, **options).transform(Xs)``."""
+        return self.fit(Xs, ys, Xt, yt, **options).transform(Xs)  # type: ignore[attr-defined]
+
+
+class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator, ABC):
+    """An estimator that maps source points to the target's domain: NumPy in, NumPy out.
+
+    Data frames are data, too, and ``set_output(transform="pandas")`` makes `transform` return
+    them. Their columns must have the names and the order that they had in `fit`, where source and
+    target must agree.
+
+    Attributes:
+        n_features_in_: number of features, of data that are vectors.
+        feature_names_in_: their names ``(d,)``, where `fit` was given data frames.
+    """
 
     #: The dtype that new points are checked against and mapped in.
     dtype: Any = "float64"
     #: Fitted attributes that a file holds: numbers and words.
     _facts: ClassVar[tuple[str, ...]] = ()
     _event_shape: Shape
+    feature_names_in_: np.ndarray
 
     # scikit-learn reads and sets parameters as attributes of the same names, but `transform` is
     # a method here: its parameter lives in `transform_spec`.
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name."""
-        return {name: getattr(self, _attribute(name)) for name in self._get_param_names()}
+        """The constructor's arguments by name; with ``deep`` the fields of specs, too.
+
+        A field of the spec ``transform`` has the name ``transform__hidden``.
+        """
+        found = {name: getattr(self, _attribute(name)) for name in self._get_param_names()}
+        return found | (_nested(found) if deep else {})
 
     def set_params(self, **params: Any) -> Self:
-        """Set constructor arguments by name, or those of their specs: ``transform__hidden``."""
+        """Set constructor arguments by name, or fields of specs, as ``transform__hidden=(8,)``."""
         known = self._get_param_names()
-        for path, value in sorted(params.items(), key=lambda item: item[0].count("__")):
-            name, _, inside = path.partition("__")
-            if name not in known:
+        values = self.get_params(deep=False)
+        # Whole specs first: a field is that of the new one.
+        for name, value in sorted(params.items(), key=lambda item: item[0].count("__")):
+            own, _, field = name.partition("__")
+            if own not in known:
                 raise ValueError(
-                    f"{type(self).__name__} has no parameter {path!r}; it has {', '.join(known)}"
+                    f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(known)}"
                 )
-            if inside:
-                value = _replaced(getattr(self, _attribute(name)), inside, value, name)
+            values[own] = _replaced(values[own], field, value, name) if field else value
+        for name, value in values.items():
             setattr(self, _attribute(name), value)
         return self
 
@@ -91,9 +119,13 @@ class Aligner(ABC, BaseEstimator):
     def fit(self, Xs: Any = None, ys: Any = None, Xt: Any = None, yt: Any = None) -> Self:
         """Learn the map from source points ``Xs`` and target points ``Xt``, not from labels."""
 
-    @abstractmethod
     def transform(self, X: Any) -> np.ndarray:
         """Map source points to the target's domain, ``(n, *event_shape)``."""
+        return self._moved(X, "X")
+
+    @abstractmethod
+    def _moved(self, x: Any, argument: str) -> np.ndarray:
+        """The images of points, which the user calls ``argument``."""
 
     def certificate(
         self,
@@ -127,7 +159,7 @@ class Aligner(ABC, BaseEstimator):
         self._check_fitted()
         self._check_complete()
         return lrd(
-            self.transform(self._check_new(Xs, "Xs")),
+            self._moved(Xs, "Xs"),
             self._check_new(Xt, "Xt"),
             tolerance=self._tolerance if tolerance is None else tolerance,
             seed=seed,
@@ -166,6 +198,7 @@ class Aligner(ABC, BaseEstimator):
 
     def _check_new(self, x: Any, argument: str) -> np.ndarray:
         self._check_fitted()
+        _check_feature_names(self, x, reset=False)
         points = check_points(x, argument, dtype=self.dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points
@@ -175,24 +208,39 @@ class Aligner(ABC, BaseEstimator):
         """The event shape of the data that the aligner was fitted to."""
         return self._event_shape
 
-
-def _replaced(spec: Any, path: str, value: Any, parameter: str) -> Any:
-    """A spec with another value of one argument, or of an argument's own: ``conditioner__hidden``.
-
-    Raises ``ValueError`` where there is no such argument, and the errors of the spec.
-    """
-    name, _, inside = path.partition("__")
-    described = dataclasses.is_dataclass(spec) and not isinstance(spec, type)
-    arguments = [field.name for field in dataclasses.fields(spec)] if described else []
-    if name not in arguments:
-        raise ValueError(
-            f"{parameter}={spec!r} has no argument {name!r}"
-            + (f"; it has {', '.join(arguments)}" if arguments else "; only specs have arguments")
-        )
-    if inside:
-        value = _replaced(getattr(spec, name), inside, value, name)
-    return dataclasses.replace(spec, **{name: value})
+    @property
+    def n_features_in_(self) -> int:
+        """The number of features, of data that are vectors."""
+        if len(self._event_shape) != 1:
+            raise AttributeError(f"points of shape {self._event_shape} have no list of features")
+        return self._event_shape[0]
 
 
 def _attribute(parameter: str) -> str:
     return "transform_spec" if parameter == "transform" else parameter
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of specs among values, of specs in them, and so on."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Spec):
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
+            found |= {f"{name}__{k}": v for k, v in (fields | _nested(fields)).items()}
+    return found
+
+
+def _replaced(spec: Any, field: str, value: Any, name: str) -> Any:
+    """The spec with another value of a field, or of a field of a field."""
+    if not isinstance(spec, Spec):
+        raise ValueError(
+            f"{name.removesuffix('__' + field)} is {spec!r}, which has no fields that can be set; "
+            "set it to a spec such as RealNVP() first"
+        )
+    own, _, rest = field.partition("__")
+    fields = [f.name for f in dataclasses.fields(spec)]  # type: ignore[arg-type]
+    if own not in fields:
+        raise ValueError(f"{type(spec).__name__} has no field {own!r}; it has {', '.join(fields)}")
+    if rest:
+        value = _replaced(getattr(spec, own), rest, value, name)
+    return dataclasses.replace(spec, **{own: value})  # type: ignore[type-var]

@@ -7,6 +7,7 @@ axes, such as pictures, are flattened.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from ..backends import get_backend
 from ..checks import check_non_negative_number
+from ..degenerate import LOOKS, degeneracies
 from ..models import Flow
-from ..points import check_pair
+from ..points import Rows, check_pair, feature_names
 from ..specs import Affine
-from .computed import ComputedAligner, check_squares
+from ..standardization import moments
+from .computed import ComputedAligner, check_squares, warn_of_points
 
 __all__ = ["CORAL", "AffineAligner", "GaussianOT"]
 
@@ -57,29 +60,35 @@ class AffineAligner(ComputedAligner):
         Raises:
             ValueError, TypeError: bad data or parameters, and a covariance of ``Xs`` that is
                 singular.
+
+        Warns:
+            DataWarning: outliers, which decide moments, or no inverse, as Xt is flat.
         """
         check_non_negative_number("regularization", self.regularization)
         source, target = check_pair(Xs, Xt)
-        event_shape = source.shape[1:]
+        event_shape, names = source.shape[1:], feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
         check_squares(target, "Xt")
-        mean_a, cov_a = _moments(source)
-        mean_b, cov_b = _moments(target)
-        extra = self.regularization * np.eye(len(mean_a))
+        # K has no units: those of powers of covariances neither overflow nor vanish.
+        unit = float(max(source.std(axis=0).max(), target.std(axis=0).max())) or 1.0
+        mean_a, cov_a = _moments(source, unit)
+        mean_b, cov_b = _moments(target, unit)
+        extra = min(self.regularization / unit / unit, 1e100) * np.eye(len(mean_a))
         cov_a, cov_b = cov_a + extra, cov_b + extra
         if _is_singular(cov_a):
-            raise ValueError(_singular(cov_a, "Xs", len(source)))
+            raise ValueError(_singular(cov_a * unit**2, "Xs", source, names))
+        invertible = not _is_singular(cov_b)
+        warn_of_points({"Xs": source}, names, looks=("extreme",))
+        warn_of_points({"Xt": target}, names, looks=("extreme",) if invertible else LOOKS[::2])
         self.matrix_ = self._map(cov_a, cov_b)
         self.shift_ = mean_b - self.matrix_ @ mean_a
         # An array of no rows says that there is no inverse, in a file as well.
-        self.inverse_matrix_ = (
-            np.zeros((0, len(mean_a))) if _is_singular(cov_b) else self._map(cov_b, cov_a)
-        )
-        self._event_shape = event_shape
+        self.inverse_matrix_ = self._map(cov_b, cov_a) if invertible else np.zeros((0, len(mean_a)))
+        self._remember(event_shape, names)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        points = self._check_new(X, "X")
+    def _moved(self, x: Any, argument: str) -> np.ndarray:
+        points = self._check_new(x, argument)
         return (_flat(points) @ self.matrix_.T + self.shift_).reshape(points.shape)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -196,11 +205,11 @@ def _flat(x: np.ndarray) -> Array:
     return x.reshape(len(x), -1)
 
 
-def _moments(x: np.ndarray) -> tuple[Array, Array]:
-    """Mean and covariance, divided by n, of points."""
+def _moments(x: np.ndarray, unit: float) -> tuple[Array, Array]:
+    """The mean of points, and their covariance in squares of a unit, divided by n."""
     points = _flat(x)
     mean = points.mean(axis=0)
-    centred = points - mean
+    centred = (points - mean) / unit
     return mean, centred.T @ centred / len(points)
 
 
@@ -216,11 +225,30 @@ def _is_singular(cov: Array) -> bool:
     return bool(eigenvalues[0] <= len(cov) * 1e-14 * eigenvalues[-1])
 
 
-def _singular(cov: Array, argument: str, count: int) -> str:
+def _singular(cov: Array, argument: str, points: np.ndarray, names: Sequence[str] | None) -> str:
     eigenvalues = np.linalg.eigvalsh(cov)
-    return (
-        f"the covariance of {argument} is singular: {count} points of {len(cov)} features, "
-        f"eigenvalues from {max(eigenvalues[0], 0.0):.3g} to {eigenvalues[-1]:.3g}; drop features "
-        "that are constant or functions of others, use more points than features, or set a "
-        "positive regularization, such as a thousandth of a feature's variance"
+    rows = Rows(_flat(points))
+    found = degeneracies(rows, moments(rows), looks=("flat",), names=names)
+    scales = np.sqrt(np.diag(cov))
+    if not found and len(points) > len(cov) and scales.min() < 1e-6 * scales.max():
+        found = [
+            (
+                f"the deviations of its features go from {scales.min():.3g} to {scales.max():.3g}: "
+                "divide each by its own"
+            )
+        ]
+    smallest, largest = max(eigenvalues[0], 0.0), eigenvalues[-1]
+    return "; ".join(
+        [
+            (
+                f"the covariance of {argument} is singular: {len(points)} points of {len(cov)} "
+                f"features, eigenvalues from {smallest:.3g} to {largest:.3g}"
+            ),
+            *found,
+            (
+                "drop features that are constant or functions of others, use more points than "
+                "features, or set a positive regularization, such as a thousandth of a feature's "
+                "variance"
+            ),
+        ]
     )

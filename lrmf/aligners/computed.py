@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
 
+from ..degenerate import warn_of_degenerate
+from ..points import Rows
+from ..specs import Shape
+from ..standardization import moments
 from . import persistence
 from .base import Aligner
 
-__all__ = ["ComputedAligner", "check_squares"]
+__all__ = ["ComputedAligner", "check_squares", "warn_of_points"]
 
 
 class ComputedAligner(Aligner):
@@ -18,6 +23,14 @@ class ComputedAligner(Aligner):
 
     #: Fitted attributes that a file holds: arrays.
     _arrays: ClassVar[tuple[str, ...]]
+
+    def _remember(self, event_shape: Shape, names: list[str] | None) -> None:
+        """Keep shape and names of the features of a fit."""
+        self._event_shape = event_shape
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted aligner to a file of named arrays and JSON, all of it or nothing.
@@ -47,6 +60,21 @@ class ComputedAligner(Aligner):
         for name in cls._arrays:
             setattr(aligner, name, arrays[name])
         return aligner
+
+
+def warn_of_points(
+    given: Mapping[str, np.ndarray], names: Sequence[str] | None, *, looks: Sequence[str]
+) -> None:
+    """`lrmf.degenerate.warn_of_degenerate` of points, by argument, from inside of ``fit``."""
+    rows = {argument: Rows(x.reshape(len(x), -1)) for argument, x in given.items()}
+    warn_of_degenerate(
+        rows,
+        {argument: moments(x) for argument, x in rows.items()},
+        {argument: argument for argument in rows},
+        looks=looks,
+        names=names,
+        stacklevel=3,
+    )
 
 
 def check_squares(x: np.ndarray, argument: str) -> None:

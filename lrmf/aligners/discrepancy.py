@@ -14,7 +14,8 @@ from ..models import Flow
 from ..objectives import MeanDiscrepancy
 from ..points import Rows, sample_rows
 from ..specs import RealNVP
-from .recipe import Objective, Part, Recipe
+from .parts import Objective, Part
+from .recipe import Recipe
 from .trained import TrainedAligner
 
 __all__ = ["DiscrepancyAligner", "MMDFlow"]
@@ -67,6 +68,9 @@ class MMDFlow(DiscrepancyAligner):
     several by default. It is bounded, too: a learning rate that throws T(A) far away does not
     make the loss explode, but leaves it near where it began.
 
+    Distances are those of standardised points, unless ``standardize`` is false: of data in their
+    own units, the kernel would see the feature of the largest numbers only.
+
     Sources: Gretton et al., A kernel two-sample test (2012); Li et al., Generative moment matching
     networks (2015); Bellemare et al., The Cramér distance as a solution to biased Wasserstein
     gradients (2017), for the energy distance.
@@ -74,15 +78,18 @@ class MMDFlow(DiscrepancyAligner):
     Args:
         transform: the flow T: a spec, a flowjax bijection or a TFP bijector.
         kernel: ``"gaussian"`` or ``"triangular_gap"``.
-        bandwidths: of the Gaussian kernel, in units of the data; by default 1/4, 1/2, 1, 2 and 4
-            times the median distance of the pooled points of A and B (of 2000 drawn from them,
-            where there are more).
+        bandwidths: of the Gaussian kernel, in units of the (standardised) data; by default 1/4,
+            1/2, 1, 2 and 4 times the median distance of the pooled points of A and B (of 2000
+            drawn from them, where there are more).
         backend: ``"jax"`` or ``"tfp"``.
         steps: optimiser steps.
         batch_size: points per side and step, two or more; a side of at most this size is used
             whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
+        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
+            together, so that data of any location and scale align alike (`lrmf.standardization`).
+            Of images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         validation_fraction: share of both data sets that is held out to monitor the loss.
@@ -96,7 +103,8 @@ class MMDFlow(DiscrepancyAligner):
 
     Attributes:
         transform_: the fitted flow, a `Flow`.
-        bandwidths_: the bandwidths, in units of the data; none for the triangular-gap kernel.
+        bandwidths_: the bandwidths, in units of the (standardised) data; none for the
+            triangular-gap kernel.
         history_: ``step`` and ``loss`` of every step, and ``validation_step`` and
             ``validation_loss`` where data were held out.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
@@ -130,6 +138,7 @@ class MMDFlow(DiscrepancyAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
+        standardize: bool = True,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,

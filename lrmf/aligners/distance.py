@@ -41,7 +41,7 @@ def family_lrd(
     One shared model is fitted to both data sets, copies of it further to each alone, and their
     gains are measured on held-out points. From 0, when M can't tell A from B, to 2 log 2.
 
-    It shows what a family sees, and depends on units, on the budget of the refits, and in many
+    It shows what a family sees, and depends on the budget of the refits, and in many
     dimensions on how they overfit. To judge whether two data sets are alike, take `lrmf.lrd`.
 
     Args:

@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
-from ..points import check_pair
-from .computed import ComputedAligner, check_squares
+from ..points import check_pair, feature_names
+from .computed import ComputedAligner, check_squares, warn_of_points
 from .plans import sinkhorn
 
 __all__ = ["EntropicOT"]
@@ -112,6 +112,7 @@ class EntropicOT(ComputedAligner):
         Warns:
             ConvergenceWarning: more iterations are needed; the map averages with weights that
                 sum to one all the same. ``status_`` says so, too.
+            DataWarning: outliers, which decide the scale of the costs.
 
         Raises:
             ValueError, TypeError: bad data or parameters.
@@ -119,9 +120,11 @@ class EntropicOT(ComputedAligner):
         """
         self._check_parameters()
         source, target = check_pair(Xs, Xt)
+        names = feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
         check_squares(target, "Xt")
         import_pot()
+        warn_of_points({"Xs": source, "Xt": target}, names, looks=("extreme",))
         event_shape = source.shape[1:]
         source, target = (x.reshape(len(x), -1) for x in (source, target))
         costs = _costs(source, target)
@@ -150,14 +153,14 @@ class EntropicOT(ComputedAligner):
             f"mass is in the wrong place, more than tolerance={self.tolerance:g}; raise max_iter "
             "or regularization"
         )
-        self._event_shape = event_shape
+        self._remember(event_shape, names)
         if not finished:
             warnings.warn(self.status_, ConvergenceWarning, stacklevel=2)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        points = self._check_new(X, "X")
-        check_squares(points, "X")
+    def _moved(self, x: Any, argument: str) -> np.ndarray:
+        points = self._check_new(x, argument)
+        check_squares(points, argument)
         return self._barycentres(points, self.target_points_, self.target_potential_)
 
     def inverse_transform(self, X: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ from ..backends import get_backend
 from ..backends.base import Role
 from ..checks import plain
 from ..specs import Arrays, Spec, spec_from_json, spec_to_json
+from ..standardization import Standardization
 
 if TYPE_CHECKING:
     from .base import Aligner as BaseAligner
@@ -26,6 +27,8 @@ __all__ = ["check_all_known", "load", "read", "save", "write"]
 Aligner = TypeVar("Aligner", bound="TrainedAligner")
 AnyAligner = TypeVar("AnyAligner", bound="BaseAligner")
 
+#: A fact of fits to data frames alone.
+_NAMES = "feature_names_in_"
 _PARTS = {"event_shape": list, "parameters": dict, "facts": dict}
 
 
@@ -37,7 +40,13 @@ def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
         for name, value in getattr(aligner, model).arrays.items()
     }
     arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
+    if (units := aligner.standardization_) is not None:
+        arrays |= {f"standardization_/{name}": value for name, value in units.arrays().items()}
     facts = {name: getattr(aligner, name) for name in aligner._facts}
+    for k, (_, flow, density) in enumerate(aligner.snapshots_):
+        for role, own in aligner._fitted_recipe.frame_arrays(flow, density).items():
+            arrays |= {f"snapshots_/{k}/{role}/{name}": value for name, value in own.items()}
+    arrays["snapshots_/step"] = np.array([step for step, *_ in aligner.snapshots_], dtype=np.int64)
     # The parameters may have been set to others since.
     write(aligner, path, arrays, facts, aligner._fitted_parameters)
 
@@ -50,6 +59,8 @@ def write(
     parameters: Mapping[str, Any],
 ) -> None:
     """Write what any aligner has, with arrays and facts of its own."""
+    if (names := getattr(aligner, _NAMES, None)) is not None:
+        facts = {**facts, _NAMES: list(names)}
     document = {
         "kind": type(aligner).__name__,
         "event_shape": list(aligner.event_shape_),
@@ -70,8 +81,7 @@ def load(
     aligner, arrays = read(cls, path, {**models, "backend": backend})
     engine = get_backend(aligner.backend)
     recipe = aligner._recipe(getattr(aligner, "domains_", ("source", "target")))
-    found = recipe.models()
-    known = list(dict.fromkeys(part.parameter for part in found.values()))
+    known = list(dict.fromkeys(recipe.parts[name].parameter for name in recipe.models().values()))
     for name in models:
         if name not in known:
             raise TypeError(
@@ -79,21 +89,46 @@ def load(
             )
     # Only names and shapes of the initial arrays are used here.
     rng = np.random.default_rng(0)
+    units = _standardization(arrays, aligner, path)
+    roles, initial = {}, {}
+    for name, part in recipe.parts.items():
+        spec = part.standardized(units).spec
+        roles[name], initial[name] = engine.init(part.kind, spec, aligner.event_shape_, rng)
     fitted = {}
-    for attribute, part in found.items():
-        role, expected = engine.init(part.kind, part.spec, aligner.event_shape_, rng)
+    for attribute, name in recipe.models().items():
         own = _below(arrays, f"{attribute}/")
-        _check_names(role, expected, own, path)
-        fitted[attribute] = engine.model(role, own, aligner.dtype)
-    check_all_known(arrays, (*found, "history_"), path)
+        _check_names(roles[name], initial[name], own, path)
+        model = engine.model(roles[name], own, aligner.dtype)
+        fitted[attribute] = recipe.parts[name].restored(model, units)
+    known_arrays = (*recipe.models(), "history_", "standardization_", "snapshots_")
+    check_all_known(arrays, known_arrays, path)
     own = {role: fitted[p.attribute] for role, p in recipe.parts.items() if p.attribute}
+    snapshots = []
+    # Files of the first versions have none.
+    for k, step in enumerate(arrays.get("snapshots_/step", ())):
+        parts = {}
+        for name, part in recipe.parts.items():
+            shown = _below(arrays, f"snapshots_/{k}/{name}/")
+            if shown or not initial[name]:
+                _check_names(roles[name], initial[name], shown, path)
+                parts[name] = part.restored(engine.model(roles[name], shown, aligner.dtype), units)
+        snapshots.append((int(step), *recipe.frame(parts)))
     aligner.__dict__.update(
         fitted | recipe.attributes(own),
+        standardization_=units,
         history_=_below(arrays, "history_/"),
-        snapshots_=[],
+        snapshots_=snapshots,
         _fitted_recipe=recipe,
         _fitted_parameters=aligner.get_params(deep=False),
-        _fitted_names=(*fitted, *recipe.attributes(own), *aligner._facts, "history_", "snapshots_"),
+        _fitted_names=(
+            *fitted,
+            *recipe.attributes(own),
+            *aligner._facts,
+            "history_",
+            "snapshots_",
+            "standardization_",
+            _NAMES,
+        ),
     )
     return aligner
 
@@ -110,9 +145,13 @@ def read(
     if missing:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; save the model again")
     stored, facts = document["parameters"], document["facts"]
+    # Files of the first versions know of no standardisation, and of one start.
+    for name, value in (("standardize", False), ("start", "identity")):
+        if name in cls._get_param_names():
+            stored.setdefault(name, value)
     unknown = [
         *(name for name in stored if name not in cls._get_param_names()),
-        *(name for name in facts if name not in cls._facts),
+        *(name for name in facts if name not in (*cls._facts, _NAMES)),
     ]
     if unknown:
         raise ValueError(
@@ -134,6 +173,8 @@ def read(
     aligner._event_shape = tuple(document["event_shape"])
     for name, value in facts.items():
         setattr(aligner, name, tuple(value) if isinstance(value, list) else value)
+    if _NAMES in facts:
+        aligner.feature_names_in_ = np.asarray(aligner.feature_names_in_, dtype=object)
     return aligner, arrays
 
 
@@ -145,6 +186,21 @@ def check_all_known(arrays: Mapping[str, Any], owners: Iterable[str], path: Any)
             f"{path} is damaged, or of another version of lrmf: no model has the arrays "
             f"{', '.join(unknown)}; save the model again"
         )
+
+
+def _standardization(
+    arrays: Mapping[str, np.ndarray], aligner: TrainedAligner, path: Any
+) -> Standardization | None:
+    found = _below(arrays, "standardization_/")
+    if not aligner.standardize and not found:
+        return None
+    expected = (aligner.event_shape_[-1],)
+    if {k: v.shape for k, v in found.items()} != dict.fromkeys(("location", "scale"), expected):
+        raise ValueError(
+            f"{path} is damaged: its standardisation does not fit points of shape "
+            f"{aligner.event_shape_}; save the model again"
+        )
+    return Standardization(**found)
 
 
 def _check_names(

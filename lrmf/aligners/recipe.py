@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..backends.base import Backend, Game, Loss, Role
+from ..backends.base import Backend, Role
 from ..checkpoints import Checkpoint
+from ..degenerate import warn_of_degenerate
 from ..fitting import FitConfig
 from ..minibatches import Weights, whole
-from ..models import Density, Flow, Model
+from ..models import Composed, Density, Flow, Model
 from ..objectives import Chain, chained
 from ..points import Rows
 from ..specs import Arrays, Spec
-from ..stepwise import Assistant
+from ..standardization import Standardization, moments
+from .parts import DensityFit, Objective, Part, pushed
 from .stages import Stage, Stages, density_stage
 
 __all__ = [
-    "DensityFit",
-    "Objective",
-    "Part",
     "Recipe",
     "Result",
     "between",
-    "flows",
     "mean_log_prob",
     "run",
 ]
 
+#: Arrays of some roles to start from, of points, their weights and the standardisation.
+Start = Callable[[Mapping[str, Rows], Weights, Standardization | None], Mapping[str, Arrays]]
 #: What draws at random in most recipes, in the order in which its seeds are spawned.
 DRAWS = (
     "transform",
@@ -46,59 +46,6 @@ DRAWS = (
     "refit target",
     "target_transform",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A model of a recipe.
-
-    Attributes:
-        kind: `Flow`, `Density` or `Classifier`.
-        spec: what to build, or an object of the backend's library.
-        parameter: the aligner's parameter that holds it; ``None`` for a part that is fixed.
-        attribute: the aligner's attribute for the fitted model, if it has one.
-    """
-
-    kind: type[Model]
-    spec: Any
-    parameter: str | None = None
-    attribute: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DensityFit:
-    """A density that is fitted by itself, by maximum likelihood.
-
-    Attributes:
-        stage: its name, on the progress bar and in a checkpoint.
-        attribute: the aligner's attribute for the fitted model.
-        part: the part whose spec and arrays it starts from.
-        domain: whose points it is fitted to.
-        config: how.
-    """
-
-    stage: str
-    attribute: str
-    part: str
-    domain: str
-    config: FitConfig
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What a map minimises on given data.
-
-    Attributes:
-        loss: a loss or a game, which compiled code is kept for: data are no part of it.
-        assistant: computes further arrays of each batch.
-        facts: attributes of the aligner.
-        constants: further arrays of every batch, taken from the data.
-    """
-
-    loss: Loss | Game
-    assistant: Assistant | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +64,7 @@ class Recipe:
         pushed: attributes for the densities of a part's images of N(0, I).
         absent: attributes that other settings of the aligner would fill; they are ``None``.
         snapshot: the attribute of the density that belongs in a snapshot.
+        start: gives arrays of some roles to start from, by the (standardised) points.
         draws: what draws at random, in the order in which its seeds are spawned.
     """
 
@@ -134,12 +82,13 @@ class Recipe:
     pushed: Mapping[str, str] = field(default_factory=dict)
     absent: Sequence[str] = ()
     snapshot: str = ""
+    start: Start | None = None
     draws: Sequence[str] = DRAWS
 
-    def models(self) -> dict[str, Part]:
-        """The part behind each attribute that holds a fitted model."""
-        own = {p.attribute: p for p in self.parts.values() if p.attribute is not None}
-        return own | {f.attribute: self.parts[f.part] for f in (*self.private, *self.refitted)}
+    def models(self) -> dict[str, str]:
+        """The role of the part behind each attribute that holds a fitted model."""
+        own = {p.attribute: r for r, p in self.parts.items() if p.attribute is not None}
+        return own | {f.attribute: f.part for f in (*self.private, *self.refitted)}
 
     def attributes(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """What fitted parts amount to: themselves, the map between domains, pushed densities."""
@@ -147,16 +96,27 @@ class Recipe:
         found |= dict.fromkeys(self.absent)
         first, *_, last = self.maps
         found["transform_"] = between(self, parts, first, last)
-        for attribute, role in self.pushed.items():
-            flow = parts[role]
-            found[attribute] = Density(
-                flow.spec,
-                flow.native_arrays,
-                flow.backend,
-                dtype=flow.dtype,
-                event_shape=flow.event_shape,
-            )
-        return found
+        return found | {name: pushed(parts[role]) for name, role in self.pushed.items()}
+
+    def frame(self, parts: Mapping[str, Any]) -> tuple[Flow, Density | None]:
+        """What a snapshot holds of parts: the map between domains, and a density, if any."""
+        flow = between(self, parts, *list(self.maps)[:: len(self.maps) - 1])
+        if self.snapshot in self.pushed:
+            return flow, pushed(parts[self.pushed[self.snapshot]])
+        return flow, next((parts[role] for role in self._shown), None)
+
+    def frame_arrays(self, flow: Flow, density: Density | None) -> dict[str, Arrays]:
+        """The arrays, by role, of the parts in a `frame`."""
+        first, *_, last = self.maps
+        flows = [f for f, _ in flow.parts] if isinstance(flow, Composed) else [flow]
+        roles = [role for role, _ in (*self.maps[first], *self.maps[last][::-1])]
+        shown = [(role, density) for role in self._shown if density is not None]
+        return {role: m.arrays for role, m in (*zip(roles, flows, strict=True), *shown)}
+
+    @property
+    def _shown(self) -> list[str]:
+        """The role of the density in a snapshot, unless it is a pushed one."""
+        return [r for r, part in self.parts.items() if part.attribute == self.snapshot]
 
     def seeds(self, seed: int) -> dict[str, np.random.SeedSequence]:
         """A seed for everything that draws at random, by name."""
@@ -199,6 +159,8 @@ def run(
     dtype: str,
     weights: Weights,
     arguments: Mapping[str, str],
+    names: Sequence[str] | None,
+    standardize: bool,
     validation_fraction: float,
     checkpoint: Callable[[Mapping[str, Arrays]], Checkpoint | None],
     progress: bool,
@@ -206,8 +168,8 @@ def run(
 ) -> Result:
     """Carry out a recipe on checked points of each domain.
 
-    Check, initialise, split, fit the map and densities beside it, map the points, refit, and
-    give one result. Whatever fails, nothing outside has changed.
+    Check, standardise, initialise, split, fit the map and densities beside it, map the points,
+    refit, and give one result. Whatever fails, nothing outside has changed.
 
     Args:
         recipe: what is fitted when.
@@ -217,6 +179,8 @@ def run(
         dtype: ``"float32"`` or ``"float64"``.
         weights: of the points of each domain, ``(n,)``, or ``None``.
         arguments: what the user calls each domain.
+        names: of the features, if they have some.
+        standardize: whether to learn from standardised points, by `Standardization.pooled`.
         validation_fraction: share of each domain that is held out.
         checkpoint: the file to go on from, given the initial arrays.
         progress: whether to show progress bars.
@@ -225,17 +189,34 @@ def run(
     began, seeds = time.perf_counter(), recipe.seeds(seed)
     event_shape = next(iter(domains.values())).shape[1:]
 
-    # Check and initialise.
-    roles: dict[str, Role] = {}
-    initial: dict[str, Arrays] = {}
-    for name, part in recipe.parts.items():
-        rng = np.random.default_rng(seeds.get(name, 0))
-        role, initial[name] = backend.init(part.kind, part.spec, event_shape, rng)
-        roles[name] = dataclasses.replace(role, name=name)
+    # Check.
+    for part in recipe.parts.values():
         if part.kind is Density and isinstance(part.spec, Spec):
             for domain, x in domains.items():
                 for chunk in x.chunks():
                     part.spec.check_points(chunk, arguments[domain])
+
+    # Standardise: from here to the restored models, points are standardised ones.
+    given, units = domains, None
+    measured = {domain: moments(x, weights[domain]) for domain, x in given.items()}
+    if standardize:
+        units = Standardization.pooled(measured)
+        domains = {domain: x.seen_through(units.apply) for domain, x in given.items()}
+    warn_of_degenerate(
+        given, measured, arguments, names=names, units=units, dtype=dtype, stacklevel=4
+    )
+    log_det = 0.0 if units is None else units.log_det(event_shape)
+
+    # Initialise.
+    roles: dict[str, Role] = {}
+    initial: dict[str, Arrays] = {}
+    for name, part in recipe.parts.items():
+        rng = np.random.default_rng(seeds.get(name, 0))
+        spec = part.standardized(units).spec
+        role, initial[name] = backend.init(part.kind, spec, event_shape, rng)
+        roles[name] = dataclasses.replace(role, name=name)
+    if recipe.start is not None:
+        initial |= recipe.start(domains, weights, units)
 
     # Split.
     rng = np.random.default_rng(seeds["split"])
@@ -251,9 +232,11 @@ def run(
     def model(name: str, arrays: Arrays) -> Any:
         return backend.model(roles[name], arrays, dtype)
 
+    def restored(name: str, arrays: Arrays) -> Any:
+        return recipe.parts[name].restored(model(name, arrays), units)
+
     def snapshot(step: int, arrays: Mapping[str, Arrays]) -> tuple[int, Flow, Density | None]:
-        found = recipe.attributes({name: model(name, own) for name, own in arrays.items()})
-        return step, found["transform_"], found.get(recipe.snapshot)
+        return step, *recipe.frame({name: restored(name, own) for name, own in arrays.items()})
 
     def fits(
         kind: Sequence[DensityFit], arrays: Mapping[str, Arrays], points: Mapping[str, Any]
@@ -305,22 +288,24 @@ def run(
         refitted = stages.run(*fits(recipe.refitted, fitted.arrays, images or data))
 
         # The constant of the loss.
-        models = recipe.attributes(parts)
-        constant = 0.0
+        models = recipe.attributes({n: restored(n, own) for n, own in fitted.arrays.items()})
+        constant = len(recipe.private) * log_det
         for fit, result in zip(recipe.private, private, strict=True):
-            models[fit.attribute] = density = model(fit.part, result.arrays["density"])
+            density = model(fit.part, result.arrays["density"])
+            models[fit.attribute] = restored(fit.part, result.arrays["density"])
             points, own = data[fit.domain], weights[fit.domain]
             found = stages.evaluate(fit.stage, mean_log_prob, density, points, own)
             constant += np.nan if found is None else found
         for fit, result in zip(recipe.refitted, refitted, strict=True):
-            models[fit.attribute] = model(fit.part, result.arrays["density"])
+            models[fit.attribute] = restored(fit.part, result.arrays["density"])
         snapshots = [snapshot(step, arrays) for step, arrays in fitted.snapshots]
-        for domain, x in domains.items():
+        for domain, x in given.items():
             x.check_unchanged(arguments[domain])
 
     name, failed = stages.failure or ("flow", fitted)
     facts = {
         **objective.facts,
+        "standardization_": units,
         "complete_": stages.failure is None,
         "outcome_": failed.outcome,
         "status_": failed.status if name == "flow" else f"{name}: {failed.status}",
@@ -332,23 +317,9 @@ def run(
     return Result(
         models=models,
         facts=facts,
-        history=_with_constant(fitted.history, constant),
+        history=_restored(fitted.history, objective.log_densities, log_det, constant),
         snapshots=snapshots,
     )
-
-
-def flows(roles: Sequence[str], attributes: Sequence[str], spec: Any, last: Any) -> dict[str, Part]:
-    """A flow for each domain: all of one spec but the last, where it has its own."""
-    parts = {}
-    for role, attribute in zip(roles, attributes, strict=True):
-        own = role == roles[-1] and last is not None
-        parts[role] = Part(
-            kind=Flow,
-            spec=last if own else spec,
-            parameter="target_transform" if own else "transform",
-            attribute=attribute,
-        )
-    return parts
 
 
 def between(recipe: Recipe, parts: Mapping[str, Any], source: str, target: str) -> Flow:
@@ -371,13 +342,12 @@ def _images(recipe: Recipe, parts: Mapping[str, Any], data: Mapping[str, Rows]) 
     images = dict(data)
     for domain, chain in recipe.maps.items():
         if flow := chained(parts, chain):
-            images[domain] = data[domain].through(functools.partial(_image, flow))
+            images[domain] = data[domain].through(partial(_image, flow))
     return images
 
 
 def _image(flow: Flow, points: np.ndarray) -> np.ndarray:
-    image: np.ndarray = flow.forward(points)[0]
-    return image
+    return flow.forward(points)[0]
 
 
 def _split(
@@ -417,10 +387,14 @@ def _drawn(data: Mapping[str, Rows], weights: Weights, rng: np.random.Generator)
     }
 
 
-def _with_constant(history: Mapping[str, np.ndarray], constant: float) -> dict[str, np.ndarray]:
-    """A history with a constant in the map's losses, as it was where that is unknown (NaN)."""
-    shift = 0.0 if np.isnan(constant) else constant
-    return {
-        name: values + shift if name in ("loss", "validation_loss") else values
-        for name, values in history.items()
-    }
+def _restored(
+    history: Mapping[str, np.ndarray],
+    log_densities: Mapping[str, int],
+    log_det: float,
+    constant: float,
+) -> dict[str, np.ndarray]:
+    """A history in units of the data, with a constant in the map's losses, if it is known."""
+    shifts = {name: count * log_det for name, count in log_densities.items()}
+    shifts["loss"] = shifts.get("loss", 0.0) + (0.0 if np.isnan(constant) else constant)
+    shifts["validation_loss"] = shifts["loss"]
+    return {name: v + shifts[name] if name in shifts else v for name, v in history.items()}

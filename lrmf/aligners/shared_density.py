@@ -17,7 +17,7 @@ from ..objectives import chained
 from ..points import weighted
 from ..specs import Spec
 from .family import FamilyCertificate
-from .recipe import DensityFit
+from .parts import DensityFit
 from .trained import TrainedAligner
 
 __all__ = ["SharedDensityAligner"]
@@ -121,9 +121,9 @@ class SharedDensityAligner(TrainedAligner):
             terms = []
             for chunk in x.chunks():
                 image, log_det = (chunk, 0.0) if flow is None else flow.forward(chunk)
-                if isinstance(family, Spec):
-                    family.check_points(image, given[domain][1 if flow is None else 2])
                 shared = self.density_.log_prob(image)
+                if isinstance(family, Spec) and not np.isfinite(shared).all():
+                    family.check_points(image, given[domain][1 if flow is None else 2])
                 # Log-densities that overflow to -inf leave NaN; the verdict says so.
                 with np.errstate(invalid="ignore"):
                     gain = refitted.log_prob(image) - shared

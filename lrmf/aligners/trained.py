@@ -11,16 +11,18 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import _check_feature_names
 
 from ..backends import get_backend
 from ..backends.base import check_dtype
 from ..checkpoints import Checkpoint
-from ..checks import check_fraction, check_positive_int, check_seed
+from ..checks import check_bool, check_fraction, check_positive_int, check_seed
 from ..fingerprints import fingerprint
 from ..fitting import FitConfig
 from ..models import Density, Flow
-from ..points import Rows, check_features, check_rows, weighted
+from ..points import Rows, check_features, check_rows, feature_names, weighted
 from ..specs import Arrays
+from ..standardization import Standardization
 from . import persistence
 from .base import Aligner
 from .recipe import Recipe, run
@@ -33,6 +35,9 @@ class TrainedAligner(Aligner):
 
     Attributes:
         transform_: the fitted flow, a `Flow`.
+        standardization_: the `lrmf.standardization.Standardization` that the data passed first,
+            with its ``location`` and ``scale``; ``None`` without. All models are of data in their
+            own units.
         history_: ``step`` and ``loss`` of every step, and ``validation_step`` and
             ``validation_loss`` where data were held out.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
@@ -57,6 +62,7 @@ class TrainedAligner(Aligner):
     batch_size: int
     learning_rate: float
     seed: int
+    standardize: bool
     schedule: Literal["cosine", "constant"]
     gradient_clip: float
     validation_fraction: float
@@ -68,6 +74,7 @@ class TrainedAligner(Aligner):
     progress: bool
 
     transform_: Flow
+    standardization_: Standardization | None
     history_: dict[str, np.ndarray]
     snapshots_: list[tuple[int, Flow, Density | None]]
     complete_: bool
@@ -91,6 +98,8 @@ class TrainedAligner(Aligner):
         if self.patience is not None and not self.validation_fraction:
             raise ValueError("patience needs held-out data: set validation_fraction, such as 0.1")
         check_positive_int("checkpoint_every", self.checkpoint_every)
+        check_bool("standardize", self.standardize)
+        check_bool("progress", self.progress)
         self._config()
 
     def fit(
@@ -122,6 +131,10 @@ class TrainedAligner(Aligner):
         diverges and a solver that gives up on all the data at once. ``status_`` says so. A fit
         that fails in any other way leaves the aligner as it was.
 
+        Warns:
+            DataWarning: data that no density describes: features that are constant, discrete,
+                heavy-tailed or functions of others, repeated rows, lossy casts.
+
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled; points
                 that changed during the fit; a checkpoint that is damaged, of another fit, or in
@@ -148,9 +161,12 @@ class TrainedAligner(Aligner):
         """Fit to domains and weights, each with the name of the argument that held it."""
         own = self._plain()
         own._check_parameters()
+        names = feature_names({argument: x for x, argument in given.values()})
         domains: dict[str, Rows] = {}
         for domain, (x, argument) in given.items():
-            domains[domain] = check_rows(x, argument, minimum=2, dtype=own.dtype)
+            # What the model is given must not overflow: standardised points don't.
+            dtype = "float64" if own.standardize else own.dtype
+            domains[domain] = check_rows(x, argument, minimum=2, dtype=dtype)
         (first, (_, like)), *others = given.items()
         for domain, (_, argument) in others:
             check_features(domains[domain], argument, domains[first].shape[1:], like)
@@ -187,37 +203,57 @@ class TrainedAligner(Aligner):
                 dtype=own.dtype,
                 weights=weights,
                 arguments={domain: argument for domain, (_, argument) in given.items()},
+                names=names,
+                standardize=own.standardize,
                 validation_fraction=own.validation_fraction,
                 checkpoint=file,
                 progress=own.progress,
                 devices=devices,
             )
+        fitted = result.attributes() | (
+            {} if names is None else {"feature_names_in_": np.array(names, object)}
+        )
         # In one statement; what an earlier fit left goes with it.
         self.__dict__ = {
             **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
-            **result.attributes(),
+            **fitted,
             "_event_shape": next(iter(domains.values())).shape[1:],
             "_fitted_recipe": recipe,
             "_fitted_parameters": own.get_params(deep=False),
-            "_fitted_names": tuple(result.attributes()),
+            "_fitted_names": tuple(fitted),
         }
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        return self._mapped(X, lambda points: self.transform_.forward(points)[0])
+    def _moved(self, x: Any, argument: str) -> np.ndarray:
+        return self._mapped(x, lambda points: self.transform_.forward(points)[0], argument)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Map target points to the source's domain, ``(n, *event_shape)``."""
         return self._mapped(X, lambda points: self.transform_.inverse(points)[0])
 
-    def _mapped(self, X: Any, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        return self._check_rows(X, "X").through(function)[:]
+    def _mapped(
+        self, x: Any, function: Callable[[np.ndarray], np.ndarray], argument: str = "X"
+    ) -> np.ndarray:
+        return self._check_rows(x, argument).through(function)[:]
 
     def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
         self._check_fitted()
+        _check_feature_names(self, x, reset=False)
         dtype = self._fitted_parameters["dtype"]
-        points = check_rows(x, argument, minimum=minimum, dtype=dtype)
+        units = self.standardization_
+        points = check_rows(
+            x, argument, minimum=minimum, dtype=dtype if units is None else "float64"
+        )
         check_features(points, argument, self.event_shape_, "the data of fit")
+        limit = float(np.finfo(dtype).max)
+        if units is not None and units.bound(points.largest) > limit:
+            largest = max(float(np.abs(z).max()) for z in points.seen_through(units.apply).chunks())
+            if largest > limit:
+                raise ValueError(
+                    f"{argument} holds values up to {points.largest:.3g}, {largest:.3g} standard "
+                    f"deviations from the data of fit: too large for {dtype}; drop them, or fit "
+                    'with dtype="float64"'
+                )
         return points
 
     def _check_complete(self) -> None:
@@ -241,7 +277,7 @@ class TrainedAligner(Aligner):
         return FitConfig(**settings | changes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted aligner to a file of named arrays and JSON; snapshots are left out.
+        """Write the fitted aligner to a file of named arrays and JSON.
 
         The file holds a hash of its content and takes the place of an old one as a whole, with
         its permissions; of a symbolic link the target is written. Raises ``OSError`` where it

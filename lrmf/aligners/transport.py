@@ -18,8 +18,9 @@ from ..points import Rows, sample_rows
 from ..specs import Arrays, RealNVP, SolverError
 from ..units import exponent, scaled
 from .discrepancy import DiscrepancyAligner
+from .parts import Objective
 from .plans import divergence, exact_plan, sinkhorn, symmetric_sinkhorn
-from .recipe import Objective, Recipe
+from .recipe import Recipe
 
 __all__ = ["EMDFlow", "SinkhornFlow", "TransportAligner"]
 
@@ -57,6 +58,9 @@ class EMDFlow(TransportAligner):
     are. So the loss does not go to zero, and the best T shrinks T(A) a little. The plans are
     recomputed on the host, some milliseconds a step with 256 points a side, about n³.
 
+    Costs are those of standardised points, unless ``standardize`` is false: of data in their own
+    units, the feature of the largest numbers would decide.
+
     Needs POT: ``pip install "lrmf[ot]"``.
 
     Sources: Genevay, Peyré and Cuturi, Learning generative models with Sinkhorn divergences
@@ -70,6 +74,9 @@ class EMDFlow(TransportAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
+        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
+            together, so that data of any location and scale align alike (`lrmf.standardization`).
+            Of images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         validation_fraction: share of both data sets that is held out to monitor the loss.
@@ -84,7 +91,8 @@ class EMDFlow(TransportAligner):
     Attributes:
         transform_: the fitted flow, a `Flow`.
         history_: ``step`` and ``loss`` of every step, and ``validation_step`` and
-            ``validation_loss`` where data were held out; in (squared) units of the data.
+            ``validation_loss`` where data were held out; in (squared) units of the
+            (standardised) data.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
             or two: finished, stopped early, diverged, interrupted.
         n_steps_, seconds_: steps behind the flow, and time for the fit.
@@ -108,6 +116,7 @@ class EMDFlow(TransportAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
+        standardize: bool = True,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
@@ -148,6 +157,8 @@ class SinkhornFlow(TransportAligner):
     down: some ten milliseconds a step with 256 points a side at the default. Where ``max_iter``
     iterations are too few, the plan reached serves.
 
+    Costs are those of standardised points, unless ``standardize`` is false.
+
     Needs POT: ``pip install "lrmf[ot]"``.
 
     Sources: Genevay, Peyré and Cuturi, Learning generative models with Sinkhorn divergences
@@ -168,6 +179,9 @@ class SinkhornFlow(TransportAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
+        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
+            together, so that data of any location and scale align alike (`lrmf.standardization`).
+            Of images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         validation_fraction: share of both data sets that is held out to monitor the loss.
@@ -220,6 +234,7 @@ class SinkhornFlow(TransportAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
+        standardize: bool = True,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,

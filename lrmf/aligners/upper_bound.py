@@ -14,7 +14,8 @@ from ..objectives import Alignment
 from ..specs import RealNVP
 from .base import once_fitted
 from .family import FamilyCertificate
-from .recipe import Objective, Part, Recipe, between, flows
+from .parts import Objective, Part, flows
+from .recipe import Recipe, between
 from .shared_density import SharedDensityAligner
 
 __all__ = ["AUB"]
@@ -58,6 +59,9 @@ class AUB(SharedDensityAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
+        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
+            together, so that data of any location and scale align alike (`lrmf.standardization`).
+            Of images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         private_steps, refit_steps: as in `LRMF`.
@@ -116,6 +120,7 @@ class AUB(SharedDensityAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
+        standardize: bool = True,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = None,
@@ -225,7 +230,7 @@ class AUB(SharedDensityAligner):
         target = self._check_new(*points[last])
         found = [
             lrd(
-                self.transform(self._check_new(*points[name]), domain=j),
+                self._moved_between(*points[name], j, -1),
                 target,
                 sample_weight_s=weights[name][0],
                 sample_weight_t=weights[last][0],
@@ -254,13 +259,16 @@ class AUB(SharedDensityAligner):
             domain: the number of the domain that they are from, in the order of `fit`.
             to: that of the domain to map to.
         """
-        flow = self._between(domain, to)
-        return self._mapped(X, lambda points: flow.forward(points)[0])
+        return self._moved_between(X, "X", domain, to)
 
     def inverse_transform(self, X: Any, *, domain: int = 0, to: int = -1) -> np.ndarray:
         """The inverse of `transform` with the same numbers of domains."""
         flow = self._between(domain, to)
         return self._mapped(X, lambda points: flow.inverse(points)[0])
+
+    def _moved_between(self, x: Any, argument: str, domain: int, to: int) -> np.ndarray:
+        flow = self._between(domain, to)
+        return self._mapped(x, lambda points: flow.forward(points)[0], argument)
 
     @property
     def maps_(self) -> list[Flow]:
@@ -301,6 +309,7 @@ class AUB(SharedDensityAligner):
             objective=Objective(
                 Alignment(maps=tuple(maps.items())),
                 facts={"constant_": np.nan, "domains_": tuple(domains)},
+                log_densities={"loss": -len(domains)},
             ),
             config=self._config(),
             private=self._density_fits("private", domains),

@@ -74,6 +74,13 @@ class Spec(ABC):
         """
         return
 
+    def standardized(self, location: np.ndarray, scale: np.ndarray) -> Self:
+        """The spec for points z = (x - location) / scale of what this one is for points x.
+
+        Nearly all specs are for points in any units.
+        """
+        return self
+
     def exact(self) -> Self:
         """The spec to compute with outside of training, where nothing is estimated."""
         return self

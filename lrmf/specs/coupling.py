@@ -149,6 +149,11 @@ class RealNVP(VectorBlocks):
     roles. Coordinates are never permuted, so that the flow starts at the identity for any number
     of blocks: last layers start at about 1e-4, hidden ones with He's normal weights.
 
+    Far from the data that it learned from, a flow goes on as its networks do, which is linearly:
+    a block stretches by e² at most, and its shift t grows with the features that it is a function
+    of. So |T(x)| grows at most in proportion to |x|, but by a factor that nothing taught it. It
+    inverts there all the same. `SplineFlow` leaves far points where they are.
+
     Args:
         blocks: number of coupling blocks; every feature is transformed from 2 on.
         hidden: widths of the networks' hidden layers (ReLU).
@@ -218,7 +223,8 @@ class SplineFlow(VectorBlocks):
 
     As `RealNVP`, but each transformed feature goes through a monotone spline on
     [-bound, bound], see `lrmf.specs.Spline`, and is left alone outside. (The paper puts linear
-    maps between blocks; a `Chain` with `Affine` does that.)
+    maps between blocks; a `Chain` with `Affine` does that.) So no feature of a point goes farther
+    from zero than the larger of |x| and the bound, wherever the data lie.
 
     Args:
         blocks: number of coupling blocks; every feature is transformed from 2 on.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -106,6 +107,16 @@ class Histogram(DensitySpec):
     def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape:
         arrays["logits"]  # a missing one is reported by the caller
         return (len(self.edges),)
+
+    def standardized(self, location: np.ndarray, scale: np.ndarray) -> Self:
+        # By the arithmetic of the points, so that a point on an edge stays there.
+        return dataclasses.replace(
+            self,
+            edges=tuple(
+                (np.array(edges) - m) / s
+                for edges, m, s in zip(self.edges, location, scale, strict=True)
+            ),
+        )
 
     def check_points(self, x: np.ndarray, argument: str) -> None:
         for k, (edges, values) in enumerate(zip(self.edges, x.T, strict=True)):

@@ -34,7 +34,7 @@ class Case:
     refused: Mapping[str, tuple[tuple[Any, ...], str]] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, Any]:
-        return self.kind(**self.settings).get_params()
+        return self.kind(**self.settings).get_params(deep=False)
 
     @property
     def backends(self) -> tuple[str | None, ...]:
@@ -53,10 +53,13 @@ class Bound:
         return self.case.kind(**{**self.case.settings, **backend, **changes})
 
 
-NATURAL = ((-5, 2.5, "100", True, float("nan")), "must be zero or a positive integer, got ")
-COUNT = ((0, -5, 2.5, "100", True, float("nan")), "must be a positive integer, got ")
+NATURAL = (
+    (-5, 2.5, "100", True, float("nan"), 10**400),
+    "must be zero or a positive integer, got ",
+)
+COUNT = ((0, -5, 2.5, "100", True, float("nan"), 10**400), "must be a positive integer, got ")
 POSITIVE = (
-    (0, 0.0, -1e-3, float("nan"), float("inf"), "0.1", True, [0.1]),
+    (0, 0.0, -1e-3, float("nan"), float("inf"), "0.1", True, [0.1], 10**400),
     "must be a positive number, got ",
 )
 REFUSED = {
@@ -69,6 +72,7 @@ REFUSED = {
         (-0.1, 1.0, 1.5, float("nan"), "0.1", None, True),
         r"must lie in \[0, 1\), got ",
     ),
+    **dict.fromkeys(("standardize", "progress"), ((None, 1, "yes"), "must be True or False, got ")),
     "seed": ((-1, 0.5, "0", None, True), "must be a non-negative integer, got "),
     "schedule": (("linear", None), "must be 'cosine' or 'constant', got "),
     "dtype": (("float16", np.float32, None, "double"), r"must be one of \('float32', 'float64'\)"),
@@ -77,7 +81,7 @@ REFUSED = {
 #: Of the regularization that closed forms can do without.
 EXTRA = {
     "regularization": (
-        (-1e-3, float("nan"), float("inf"), "0.1", None, True, [0.1]),
+        (-1e-3, float("nan"), float("inf"), "0.1", None, True, [0.1], 10**400),
         "must be zero or a positive number, got ",
     )
 }
@@ -113,12 +117,19 @@ SHARED = {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_st
 COST = {"cost": (("cityblock", None, 2), "must be 'sqeuclidean' or 'euclidean', got ")}
 ENTROPIC = {
     "regularization": POSITIVE,
-    "cost_scale": (("mode", 1.0, True), r"must be one of \('mean', 'median', 'max'\) or "),
+    "cost_scale": (
+        ("mode", 1.0, True, ["mean"]),
+        r"must be one of \('mean', 'median', 'max'\) or ",
+    ),
     "max_iter": COUNT,
 }
 
 CASES = {
-    "lrmf": Case(lrmf.LRMF, SHARED),
+    "lrmf": Case(
+        lrmf.LRMF,
+        {**SHARED, "start": "identity"},
+        refused={"start": (("moments", 0, True), "must be 'identity' or None, got ")},
+    ),
     "aub": Case(lrmf.AUB, SHARED),
     "back-to-back": Case(lrmf.BackToBackFlow, TRAINED),
     "mmd-gaussian": Case(

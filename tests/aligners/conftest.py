@@ -35,6 +35,7 @@ def small():
         settings = {
             "transform": lrmf.Affine(),
             "density": lrmf.Gaussian(),
+            "start": "identity",
             "steps": 300,
             "private_steps": 200,
             "refit_steps": 200,

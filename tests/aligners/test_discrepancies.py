@@ -24,7 +24,14 @@ PAIR = lrmf.data.blobs(n=200, seed=0)
 TEST = lrmf.data.blobs(n=2000, seed=1)
 EPSILON = 0.7
 
-QUICK = {"transform": lrmf.Affine(), "batch_size": 64, "learning_rate": 0.03, "progress": False}
+#: In the units of the data, in which costs and kernels are easily checked.
+QUICK = {
+    "transform": lrmf.Affine(),
+    "standardize": False,
+    "batch_size": 64,
+    "learning_rate": 0.03,
+    "progress": False,
+}
 KINDS = {
     "gaussian": (lrmf.MMDFlow, {}),
     "triangular-gap": (lrmf.MMDFlow, {"kernel": "triangular_gap"}),
@@ -333,6 +340,7 @@ class TestTransport:
         model = fit(make("sinkhorn", cost_scale=None, regularization=0.3, steps=1))
         assert model.epsilon_ == 0.3
 
+    @pytest.mark.filterwarnings("ignore::lrmf.DataWarning")
     def test_no_scale(self, nothing_compiles):
         zeros = np.zeros((5, 2))
         with pytest.raises(ValueError, match=r"^the mean of the costs is zero, .*cost_scale=None"):

@@ -26,6 +26,8 @@ def fitted(request):
         transform=lrmf.Affine(),
         density=lrmf.Gaussian(),
         backend=request.param,
+        standardize=False,
+        start="identity",
         progress=False,
         **EXACT,
     )
@@ -243,7 +245,7 @@ def test_a_certificate_needs_two_points_a_side(fitted):
 def test_values_too_large_for_float32(small):
     model = small(steps=1, private_steps=1, refit_steps=1)
     model.fit(Xs=TRAIN.source, Xt=TRAIN.target)
-    with pytest.raises(ValueError, match=r"^X holds values up to 1e\+39, too large for float32"):
+    with pytest.raises(ValueError, match=r"^X holds values up to 1e\+39, .* too large for float32"):
         model.transform(np.full((2, 2), -1e39))
 
 
@@ -251,8 +253,11 @@ def test_values_too_large_for_float32(small):
 def test_dtype(small, backend, dtype):
     model = small(backend=backend, dtype=dtype, steps=1, private_steps=1, refit_steps=1)
     model.fit(Xs=TRAIN.source, Xt=TRAIN.target)
+    # As far as standardised points have digits.
+    assert model.transform(TEST.source).dtype == np.float64
+    assert model.inverse_transform(TEST.source).dtype == np.float64
+    model.set_params(standardize=False).fit(Xs=TRAIN.source, Xt=TRAIN.target)
     assert model.transform(TEST.source).dtype == dtype
-    assert model.inverse_transform(TEST.source).dtype == dtype
     for name in ("transform_", "density_", "private_source_", "refitted_target_"):
         assert all(x.dtype == dtype for x in getattr(model, name).arrays.values())
 
@@ -277,7 +282,7 @@ def test_identity_on_distant_data_is_not_aligned(small, backend):
 
 
 def test_snapshots_show_the_models_under_way(small, backend):
-    model = small(backend=backend, steps=350, snapshot_every=150)
+    model = small(backend=backend, steps=350, snapshot_every=150, standardize=False)
     model.fit(Xs=TRAIN.source, Xt=TRAIN.target)
     assert [step for step, _, _ in model.snapshots_] == [0, 200, 300]
     flows = [flow.forward(TEST.source)[0] for _, flow, _ in model.snapshots_]

@@ -123,10 +123,17 @@ class TestRoundTrip:
         again = fit(lrmf.LRMF.load(path))
         np.testing.assert_equal(again.transform_.arrays, model.transform_.arrays)
 
-    def test_snapshots_are_left_out(self, saved):
+    def test_snapshots_come_back(self, saved):
         model, path = saved
-        assert len(model.snapshots_) == 3
-        assert lrmf.LRMF.load(path).snapshots_ == []
+        loaded = lrmf.LRMF.load(path)
+        assert [step for step, *_ in loaded.snapshots_] == [0, 100, 200]
+        for found, expected in zip(loaded.snapshots_, model.snapshots_, strict=True):
+            for own, other in zip(found[1:], expected[1:], strict=True):
+                np.testing.assert_equal(own.arrays, other.arrays)
+        x = TEST.source
+        np.testing.assert_array_equal(
+            loaded.snapshots_[1][1].forward(x)[0], model.snapshots_[1][1].forward(x)[0]
+        )
 
     def test_the_file_is_data_not_a_program(self, saved):
         _, path = saved
@@ -266,7 +273,7 @@ class TestForeignObjects:
     def test_a_checkpoint_of_other_initial_values_is_refused(self, foreign, tmp_path):
         model, _, transform, density = foreign
         path = tmp_path / "fit.ckpt"
-        settings = model.get_params() | {"steps": 1, "private_steps": 1, "refit_steps": 1}
+        settings = model.get_params(deep=False) | {"steps": 1, "private_steps": 1, "refit_steps": 1}
         first = lrmf.LRMF(**settings | {"transform": transform(), "density": density()})
         first.fit(Xs=PAIR.source, Xt=PAIR.target, checkpoint=path)
         again = lrmf.LRMF(**settings | {"transform": transform(), "density": density()})

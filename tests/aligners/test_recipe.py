@@ -62,7 +62,7 @@ def test_a_fit_that_fails_in_any_stage_leaves_the_aligner_as_it_was(fitted, monk
         (recipe, "_split"),
         (recipe, "_images"),
         (recipe, "mean_log_prob"),
-        (recipe, "_with_constant"),
+        (recipe, "_restored"),
         (Rows, "check_unchanged"),
         (type(lrmf.get_backend("jax")), "init"),
         (type(lrmf.get_backend("jax")), "model"),
@@ -147,7 +147,8 @@ class TestNumberOfPoints:
 
     def test_the_result_is_that_of_the_points(self, backend):
         """What fills a batch up changes nothing but the last digits."""
-        model = make("lrmf", backend=backend, batch_size=64, steps=100)
+        # Where pooled means are zero, Adam's first steps follow the signs of rounding errors.
+        model = make("lrmf", backend=backend, batch_size=64, steps=100, standardize=False)
         expected = model.fit(Xs=PAIR.source[:64], Xt=PAIR.target[:64]).history_["loss"]
         model.set_params(batch_size=100)
         found = model.fit(Xs=PAIR.source[:64], Xt=PAIR.target[:64]).history_["loss"]
@@ -163,7 +164,7 @@ def test_held_out_points_and_the_others_are_apart(monkeypatch):
 
     run = stages.fit
     monkeypatch.setattr(stages, "fit", watched)
-    make("lrmf", validation_fraction=0.25).fit(Xs=PAIR.source, Xt=PAIR.target)
+    make("lrmf", validation_fraction=0.25, standardize=False).fit(Xs=PAIR.source, Xt=PAIR.target)
     data, held_out = seen["flow"]
     for side, x in (("source", PAIR.source), ("target", PAIR.target)):
         kept, held = data[side][:], held_out[side][: round(0.25 * len(x))]
@@ -186,7 +187,7 @@ def test_weights_are_split_with_their_points(monkeypatch):
     monkeypatch.setattr(stages, "fit", watched)
     # Each point's weight can be told from the point.
     weights = np.exp(PAIR.source[:, 0] / 10)
-    make("lrmf", validation_fraction=0.25).fit(
+    make("lrmf", validation_fraction=0.25, standardize=False).fit(
         Xs=PAIR.source, Xt=PAIR.target, sample_weight_s=weights
     )
     data, kept, held_out = seen["flow"]
@@ -240,7 +241,7 @@ class TestWeights:
         "name", ["lrmf", "aub", "back-to-back", "adversarial-discriminator", "adversarial-density"]
     )
     def test_weights_of_whole_data_are_those_of_repeated_points(self, name):
-        settings = {"batch_size": 1024, "steps": 20}
+        settings = {"batch_size": 1024, "steps": 20, "standardize": False}
         rows = np.repeat(np.arange(300), self.COUNTS)
         expected = make(name, **settings).fit(Xs=PAIR.source[rows], Xt=PAIR.target)
         found = make(name, **settings).fit(
@@ -278,7 +279,9 @@ class TestWeights:
         rng = np.random.default_rng(0)
         a = np.concatenate([rng.normal(-4, 1, size=(200, 1)), rng.normal(4, 1, size=(200, 1))])
         weights = np.repeat([1.0, 3.0], 200)
-        model = make("lrmf", steps=1500, private_steps=1500, batch_size=batch_size)
+        model = make(
+            "lrmf", steps=1500, private_steps=1500, batch_size=batch_size, standardize=False
+        )
         model.fit(Xs=a, Xt=rng.normal(size=(300, 1)), sample_weight_s=weights)
         mean = float(model.private_source_.arrays["mean"][0])
         assert mean == pytest.approx(np.average(a[:, 0], weights=weights), abs=0.15)

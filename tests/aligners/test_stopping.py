@@ -273,6 +273,7 @@ def uninterrupted(request):
 SETTINGS = {
     "transform": lrmf.Affine(),
     "density": lrmf.Gaussian(),
+    "start": "identity",
     "steps": 400,
     "private_steps": 250,
     "refit_steps": 250,

@@ -16,14 +16,24 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.mutants import aligners, backends, couplings, files, formulas, judging, learning, specs
+from tests.mutants import (
+    aligners,
+    backends,
+    couplings,
+    files,
+    formulas,
+    judging,
+    learning,
+    specs,
+    units,
+)
 from tests.mutants.runner import ROOT, Mutant, Outcome, check_unchanged, examine, faults_of
 
 __all__ = ["ALL", "main"]
 
 ALL = tuple(
     mutant
-    for part in (specs, couplings, backends, learning, files, aligners, formulas, judging)
+    for part in (specs, couplings, backends, learning, files, aligners, formulas, judging, units)
     for mutant in part.MUTANTS
 )
 

@@ -109,7 +109,7 @@ SHARED = [
     ),
     recipe(
         "lrmf: the history lacks the constant",
-        old="history=_with_constant(fitted.history, constant)",
+        old="history=_restored(fitted.history, objective.log_densities, log_det, constant)",
         new="history=fitted.history",
         tests=FITTED,
     ),
@@ -193,7 +193,7 @@ SHARED = [
     ),
     base(
         "certificate: the source is judged unmoved",
-        old='self.transform(self._check_new(Xs, "Xs")),',
+        old='self._moved(Xs, "Xs"),',
         new='self._check_new(Xs, "Xs"),',
         tests=("tests/aligners/test_every_aligner.py", "-k", "judges"),
     ),
@@ -258,7 +258,7 @@ TRAINED = [
     ),
     base(
         "parameters: unknown names are set",
-        old="if name not in known:",
+        old="if own not in known:",
         new="if not known:",
         tests=PARAMETERS,
     ),
@@ -306,8 +306,8 @@ TRAINED = [
     ),
     recipe(
         "fit: the constant is subtracted from the history",
-        old="values + shift if name",
-        new="values - shift if name",
+        old="np.isnan(constant) else constant)",
+        new="np.isnan(constant) else -constant)",
         tests=FITTED,
     ),
     Mutant(

@@ -169,6 +169,7 @@ def test_a_real_aligner_ends_where_its_map_does():
     model = lrmf.LRMF(
         transform=lrmf.Affine(),
         density=lrmf.Gaussian(),
+        start="identity",
         steps=300,
         refit_steps=10,
         snapshot_every=100,

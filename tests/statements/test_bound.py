@@ -346,6 +346,8 @@ def test_by_hand_and_by_the_library_the_curve_is_the_same(backend, seed, steps, 
     model = lrmf.LRMF(
         transform=lrmf.Affine(),
         density=lrmf.Gaussian(),
+        standardize=False,
+        start="identity",
         backend=backend,
         steps=steps,
         learning_rate=0.03,

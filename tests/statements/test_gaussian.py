@@ -328,6 +328,8 @@ def test_fitting_lands_on_the_optimum(seed, backend, record_property):
     model = lrmf.LRMF(
         transform=lrmf.Affine(kind="diagonal"),
         density=lrmf.Gaussian(),
+        standardize=False,
+        start="identity",
         backend=backend,
         steps=2000,
         batch_size=400,
@@ -485,6 +487,8 @@ def fit(backend, kind, source, target):
     return lrmf.LRMF(
         transform=lrmf.Affine(kind=kind),
         density=lrmf.Gaussian(),
+        standardize=False,
+        start="identity",
         backend=backend,
         steps=3000,
         batch_size=400,

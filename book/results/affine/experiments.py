@@ -57,8 +57,10 @@ def moments(
     train, fresh = pairs(pair, seed)
     began = time.perf_counter()
     model = lrmf.LRMF(
+        standardize=False,
         transform=lrmf.Affine(kind="positive_definite"),
         density=lrmf.Gaussian(),
+        start="identity",
         backend=backend,
         steps=steps,
         batch_size=2000,
@@ -99,6 +101,7 @@ def rich(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
     monge = gaussian.monge_map(*two(train.source), *two(train.target))
     density = lrmf.RealNVP(hidden=(64, 64))
     model = lrmf.LRMF(
+        standardize=False,
         transform=lrmf.Affine(),
         density=density,
         steps=steps,
@@ -118,7 +121,13 @@ def rich(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
     }
     for name, points in images.items():
         distance = lrmf.family_lrd(
-            points, fresh.target, density=density, steps=steps, seed=seed, progress=False
+            points,
+            fresh.target,
+            standardize=False,
+            density=density,
+            steps=steps,
+            seed=seed,
+            progress=False,
         )
         numbers |= {
             f"{name}_lrd": distance.value,

@@ -42,38 +42,42 @@ def _widths(settings: Settings, name: str, default: int) -> tuple[int, int]:
 def _lrmf(**settings: Any) -> Any:
     density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
     transform = lrmf.RealNVP(hidden=_widths(settings, "width", 64))
-    return lrmf.LRMF(transform=transform, density=density, **settings)
+    return lrmf.LRMF(standardize=False, transform=transform, density=density, **settings)
 
 
 def _aub(**settings: Any) -> Any:
     density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
-    return lrmf.AUB(transform=FLOW, target_transform=FLOW, density=density, **settings)
+    return lrmf.AUB(
+        standardize=False, transform=FLOW, target_transform=FLOW, density=density, **settings
+    )
 
 
 def _mmd(**settings: Any) -> Any:
     bandwidths = tuple(settings.pop("bandwidths"))
-    return lrmf.MMDFlow(transform=FLOW, bandwidths=bandwidths, **settings)
+    return lrmf.MMDFlow(standardize=False, transform=FLOW, bandwidths=bandwidths, **settings)
 
 
 def _back_to_back(**settings: Any) -> Any:
-    return lrmf.BackToBackFlow(transform=FLOW, **settings)
+    return lrmf.BackToBackFlow(standardize=False, transform=FLOW, **settings)
 
 
 def _sn_gan(**settings: Any) -> Any:
     return lrmf.AdversarialFlow(
-        transform=FLOW, adversary=lrmf.Discriminator(hidden=(64, 64)), **settings
+        standardize=False, transform=FLOW, adversary=lrmf.Discriminator(hidden=(64, 64)), **settings
     )
 
 
 def _adversarial(**settings: Any) -> Any:
-    return lrmf.AdversarialFlow(transform=FLOW, adversary=FLOW, density=FLOW, **settings)
+    return lrmf.AdversarialFlow(
+        standardize=False, transform=FLOW, adversary=FLOW, density=FLOW, **settings
+    )
 
 
 #: What makes each method's aligner from its settings.
 METHODS: dict[str, Callable[..., Any]] = {
     "mmd": _mmd,
-    "emd": lambda **settings: lrmf.EMDFlow(transform=FLOW, **settings),
-    "sinkhorn": lambda **settings: lrmf.SinkhornFlow(transform=FLOW, **settings),
+    "emd": lambda **settings: lrmf.EMDFlow(standardize=False, transform=FLOW, **settings),
+    "sinkhorn": lambda **settings: lrmf.SinkhornFlow(standardize=False, transform=FLOW, **settings),
     "back-to-back": _back_to_back,
     "sn-gan": _sn_gan,
     "adversarial": _adversarial,
@@ -331,7 +335,7 @@ def judge(
     }
     if certify:
         distance = lrmf.family_lrd(
-            moved, test.target, density=DENSITY, steps=min(steps, 2000),
+            moved, test.target, standardize=False, density=DENSITY, steps=min(steps, 2000),
             refit_steps=min(steps, 1000), seed=seed, progress=False,
         )  # fmt: skip
         numbers |= {"lrd": distance.value, "lrd_stderr": distance.stderr}

@@ -48,6 +48,7 @@ def moons(
     """Align the moons and judge it on a held-out pair, along the way and at the end."""
     train, test = (lrmf.data.moons(rotation=rotation, seed=s) for s in (seed, seed + HELD_OUT))
     model = lrmf.LRMF(
+        standardize=False,
         transform=TRANSFORMS[transform],
         density=DENSITIES[density],
         seed=seed,
@@ -108,6 +109,7 @@ def agreement(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
     losses = []
     for backend in ("jax", "tfp"):
         model = lrmf.LRMF(
+            standardize=False,
             transform=TRANSFORMS["FFJORD"],
             density=DENSITIES["RealNVP"],
             backend=backend,

@@ -222,8 +222,8 @@ def pair(
     # Only the bound uses the private densities.
     distance = {**realnvp, "transform": lrmf.Identity(), "private_steps": 1}
 
-    still = lrmf.LRMF(transform=lrmf.Identity(), **gaussian).fit(Xs=a, Xt=b)
-    before = lrmf.LRMF(**distance).fit(Xs=a, Xt=b)
+    still = lrmf.LRMF(standardize=False, transform=lrmf.Identity(), **gaussian).fit(Xs=a, Xt=b)
+    before = lrmf.LRMF(standardize=False, **distance).fit(Xs=a, Xt=b)
     numbers = {
         "none": {
             **judge(still, a, a_test),
@@ -232,10 +232,15 @@ def pair(
         }
     }
 
-    monge = lrmf.LRMF(transform=lrmf.Affine(kind="positive_definite"), **gaussian)
+    monge = lrmf.LRMF(
+        standardize=False,
+        start="identity",
+        transform=lrmf.Affine(kind="positive_definite"),
+        **gaussian,
+    )
     monge.fit(Xs=a, Xt=b)
     moved, moved_test = monge.transform(a), monge.transform(a_test)
-    again = lrmf.LRMF(**distance).fit(Xs=moved, Xt=b)
+    again = lrmf.LRMF(standardize=False, **distance).fit(Xs=moved, Xt=b)
     numbers["gaussian"] = {
         **judge(monge, a, a_test),
         "gaussian": numbers_of(monge, a_test, b_test),
@@ -246,7 +251,7 @@ def pair(
     for w in transform_widths:
         transforms[f"realnvp {w}"] = lrmf.RealNVP(hidden=(w, w))
     for name, transform in transforms.items():
-        model = lrmf.LRMF(transform=transform, **realnvp).fit(Xs=a, Xt=b)
+        model = lrmf.LRMF(standardize=False, transform=transform, **realnvp).fit(Xs=a, Xt=b)
         numbers[name] = {
             **judge(model, a, a_test),
             "realnvp": numbers_of(model, a_test, b_test),
@@ -257,7 +262,9 @@ def pair(
     # What the certificate reads where there is nothing to align: two halves of MNIST.
     rng = np.random.default_rng(seed)
     rows, rows_test = (np.array_split(rng.permutation(len(x)), 2) for x in (b, b_test))
-    null = lrmf.LRMF(**distance | {"private_steps": steps}).fit(Xs=b[rows[0]], Xt=b[rows[1]])
+    null = lrmf.LRMF(standardize=False, **distance | {"private_steps": steps}).fit(
+        Xs=b[rows[0]], Xt=b[rows[1]]
+    )
     numbers["halves"] = {"realnvp": numbers_of(null, b_test[rows_test[0]], b_test[rows_test[1]])}
     numbers["mnist"] = judge.reference()
     return numbers, {}
@@ -276,6 +283,7 @@ def longer(
     """The RealNVP map with more steps for the map; the other stages are as in `pair`."""
     a, b, a_test, b_test = digits().first(k)
     model = lrmf.LRMF(
+        standardize=False,
         transform=lrmf.RealNVP(hidden=(transform_width, transform_width)),
         density=lrmf.RealNVP(hidden=(width, width)),
         seed=seed,
@@ -300,6 +308,7 @@ def shrunk(
     _, b, _, b_test = data.first(k)
     a, a_test = (data.encode(shrink(x, size), k) for x in (data.a_images, data.a_test_images))
     model = lrmf.LRMF(
+        standardize=False,
         transform=lrmf.Identity(),
         density=lrmf.RealNVP(hidden=(width, width)),
         seed=seed,
@@ -334,10 +343,14 @@ def page(
         "steps": steps,
         "refit_steps": few,
     }
-    still = lrmf.LRMF(transform=lrmf.Identity(), private_steps=few, **realnvp).fit(Xs=a, Xt=b)
+    still = lrmf.LRMF(
+        standardize=False, transform=lrmf.Identity(), private_steps=few, **realnvp
+    ).fit(Xs=a, Xt=b)
     monge = lrmf.LRMF(
+        standardize=False,
         transform=lrmf.Affine(kind="positive_definite"),
         density=lrmf.Gaussian(),
+        start="identity",
         learning_rate=0.01,
         seed=seed,
         steps=gaussian_steps,
@@ -346,6 +359,7 @@ def page(
         snapshot_every=max(1, gaussian_steps // FRAMES),
     ).fit(Xs=a, Xt=b)
     model = lrmf.LRMF(
+        standardize=False,
         transform=lrmf.RealNVP(hidden=(transform_width, transform_width)),
         snapshot_every=max(1, steps // FRAMES),
         **realnvp,

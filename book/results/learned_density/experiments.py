@@ -126,7 +126,13 @@ def compute(
         moved, log_det = backend.flow(TRANSFORM, result.arrays["transform"]).forward(a_test)
         loss = -np.mean(log_det + density.log_prob(moved)) - np.mean(density.log_prob(test.target))
         distance = lrmf.family_lrd(
-            moved, test.target, density=DENSITY, steps=500, refit_steps=500, progress=False
+            moved,
+            test.target,
+            standardize=False,
+            density=DENSITY,
+            steps=500,
+            refit_steps=500,
+            progress=False,
         )
         called = judge.predict(moved)
         return {

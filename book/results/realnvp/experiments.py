@@ -79,7 +79,7 @@ def moons(
     train, test = (lrmf.data.moons(rotation=rotation, seed=s) for s in (seed, seed + HELD_OUT))
     order = [1, 0] if reflected else [0, 1]
     a, a_test = train.source[:, order], test.source[:, order]
-    model = lrmf.LRMF(seed=seed, snapshot_every=SNAPSHOT_EVERY, **options)
+    model = lrmf.LRMF(standardize=False, seed=seed, snapshot_every=SNAPSHOT_EVERY, **options)
     began = time.perf_counter()
     model.fit(Xs=a, Xt=train.target)
     seconds = time.perf_counter() - began
@@ -116,7 +116,7 @@ def moons(
 def before(*, rotation: float, seed: int, **options: Any) -> tuple[Numbers, Arrays]:
     """The distance of the moons before alignment: T is the identity."""
     train, test = (lrmf.data.moons(rotation=rotation, seed=s) for s in (seed, seed + HELD_OUT))
-    model = lrmf.LRMF(transform=lrmf.Identity(), seed=seed, **options)
+    model = lrmf.LRMF(standardize=False, transform=lrmf.Identity(), seed=seed, **options)
     model.fit(Xs=train.source, Xt=train.target)
     return numbers_of(model, test.source, test.target), {}
 
@@ -125,7 +125,7 @@ def blobs(*, seed: int, hidden: int, **options: Any) -> tuple[Numbers, Arrays]:
     """Align the blobs, 100 points a side, with networks of two hidden layers of this width."""
     train, test = lrmf.data.blobs(seed=seed), lrmf.data.blobs(n=2000, seed=seed + HELD_OUT)
     spec = lrmf.RealNVP(hidden=(hidden, hidden))
-    model = lrmf.LRMF(transform=spec, density=spec, seed=seed, **options)
+    model = lrmf.LRMF(standardize=False, transform=spec, density=spec, seed=seed, **options)
     began = time.perf_counter()
     model.fit(Xs=train.source, Xt=train.target)
     seconds = time.perf_counter() - began

@@ -1,0 +1,126 @@
+"""What recipes consist of: models, densities fitted by themselves, and what a map minimises."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..backends.base import Game, Loss
+from ..fitting import FitConfig
+from ..models import Density, Flow, Model
+from ..specs import Spec
+from ..standardization import Standardization
+from ..stepwise import Assistant
+
+__all__ = ["DensityFit", "Objective", "Part", "flows", "pushed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A model of a recipe.
+
+    Attributes:
+        kind: `Flow`, `Density` or `Classifier`.
+        spec: what to build, or an object of the backend's library.
+        parameter: the aligner's parameter that holds it; ``None`` for a part that is fixed.
+        attribute: the aligner's attribute for the fitted model, if it has one.
+        of_noise: whether it is a flow of N(0, I), not of data.
+    """
+
+    kind: type[Model]
+    spec: Any
+    parameter: str | None = None
+    attribute: str | None = None
+    of_noise: bool = False
+
+    def standardized(self, units: Standardization | None) -> Part:
+        """The part of a recipe for standardised points."""
+        if units is None or not isinstance(self.spec, Spec):
+            return self
+        spec = self.spec.standardized(units.location, units.scale)
+        return dataclasses.replace(self, spec=spec)
+
+    def restored(self, model: Any, units: Standardization | None) -> Any:
+        """The model of points in units of the data that a model of standardised points makes."""
+        options = {"dtype": model.dtype, "event_shape": model.event_shape, "before": units}
+        if self.kind is Flow:
+            options |= {"before": None if self.of_noise else units, "after": units}
+        return self.kind(model.spec, model.native_arrays, model.backend, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DensityFit:
+    """A density that is fitted by itself, by maximum likelihood.
+
+    Attributes:
+        stage: its name, on the progress bar and in a checkpoint.
+        attribute: the aligner's attribute for the fitted model.
+        part: the part whose spec and arrays it starts from.
+        domain: whose points it is fitted to.
+        config: how.
+    """
+
+    stage: str
+    attribute: str
+    part: str
+    domain: str
+    config: FitConfig
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a map minimises on given data.
+
+    Attributes:
+        loss: a loss or a game, which compiled code is kept for: data are no part of it.
+        assistant: computes further arrays of each batch.
+        facts: attributes of the aligner.
+        constants: further arrays of every batch, taken from the data.
+        log_densities: for columns of the history how many mean log-densities of a domain, in
+            nats, they add (or subtract, below zero): so often log|det S| of the standardisation is
+            missing.
+    """
+
+    loss: Loss | Game
+    assistant: Assistant | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    log_densities: Mapping[str, int] = field(default_factory=dict)
+
+
+def flows(
+    roles: Sequence[str],
+    attributes: Sequence[str],
+    spec: Any,
+    last: Any,
+    *,
+    of_noise: bool = False,
+) -> dict[str, Part]:
+    """A flow for each domain: all of one spec but the last, where it has its own."""
+    parts = {}
+    for role, attribute in zip(roles, attributes, strict=True):
+        own = role == roles[-1] and last is not None
+        parts[role] = Part(
+            kind=Flow,
+            spec=last if own else spec,
+            parameter="target_transform" if own else "transform",
+            attribute=attribute,
+            of_noise=of_noise,
+        )
+    return parts
+
+
+def pushed(flow: Flow) -> Density:
+    """The density of a flow's images of N(0, I)."""
+    return Density(
+        flow.spec,
+        flow.native_arrays,
+        flow.backend,
+        dtype=flow.dtype,
+        event_shape=flow.event_shape,
+        before=flow.after,
+    )
