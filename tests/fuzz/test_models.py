@@ -93,7 +93,7 @@ def _shapes(spec, shape):
 @given(data=st.data())
 @pytest.mark.usefixtures("_nothing_compiles")
 def test_what_trained_aligners_refuse(name, data):
-    names = TRAINED[name]().get_params()
+    names = TRAINED[name]().get_params(deep=False)
     options = {key: value for key, value in TINY.items() if key in names}
     options |= data.draw(settings_of(set(names) - {"devices"}, odd=2))
     model = TRAINED[name](**options)
@@ -113,7 +113,7 @@ def test_what_trained_aligners_refuse(name, data):
 @FEW
 @given(data=st.data())
 def test_fits(name, data):
-    names = TRAINED[name]().get_params()
+    names = TRAINED[name]().get_params(deep=False)
     model = TRAINED[name](**{key: value for key, value in TINY.items() if key in names})
     x, y = data.draw(pairs())
     fitted = check(f"{name}.fit, real", lambda: model.fit(Xs=x, Xt=y), x, y, state=model)
