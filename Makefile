@@ -73,6 +73,10 @@ endif
 mutants: $(INSTALLED) ## put known faults into copies of the library: a test must see each
 	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(if $(ONLY),--only "$(ONLY)")
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## hostile data and parameters for all that is public: some hundred thousand cases
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long -n $(WORKERS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## check format, style and types
 	$(BIN)/ruff format --check .

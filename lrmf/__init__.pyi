@@ -8,6 +8,7 @@ from . import (
     objectives as objectives,
     player as player,
     plots as plots,
+    selection as selection,
     specs as specs,
     theory as theory,
     widgets as widgets,

@@ -5,24 +5,29 @@ This module is imported by name, ``from lrmf.adapters import SkadaAdapter``, bec
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.pipeline import Pipeline
 
 from .aligners.base import Aligner
+from .selection import WORST, judged
 
 try:
     from skada.base import BaseAdapter
+    from skada.metrics import _BaseDomainAwareScorer
     from skada.utils import check_X_domain, extract_source_indices
 except ImportError as error:
     raise ImportError(
-        f"SkadaAdapter needs skada, which could not be imported ({error}). Run: "
+        f"lrmf.adapters needs skada, which could not be imported ({error}). Run: "
         'pip install "lrmf[skada]"'
     ) from error
 
-__all__ = ["SkadaAdapter"]
+__all__ = ["AlignmentScorer", "SkadaAdapter"]
 
 
 class SkadaAdapter(BaseAdapter):
@@ -132,3 +137,65 @@ class SkadaAdapter(BaseAdapter):
         if rows.any():
             moved[rows] = self.aligner_.transform(moved[rows])
         return moved
+
+
+class AlignmentScorer(_BaseDomainAwareScorer):
+    """How well a pipeline of skada aligns, by the judge of `lrmf.lrd`: ``scoring=`` of a search.
+
+    Minus the judge's distance, in nats, of source and target points as the last step sees them:
+    from -2 log 2, where they are disjoint, to about 0, where they are alike. It takes any of
+    skada's mappings, and no labels, so it may choose between settings where the target has none.
+    Folds need 20 points or more of both domains. A fit that diverged, or whose points overflow,
+    gets -2 log 2 and a `FitFailedWarning` with the reason.
+
+    Alignment is not accuracy: what maps everything to one point of a label is aligned, too.
+    Where target labels may be used, take skada's ``SupervisedScorer``.
+
+    >>> import lrmf
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skada import make_da_pipeline
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skada.model_selection import SourceTargetShuffleSplit
+    >>> pair = lrmf.data.moons(n=200)
+    >>> X, domain = lrmf.selection.stack(pair.source, pair.target)
+    >>> y = np.concatenate([pair.source_labels, np.full(200, -1)])  # skada's word for "unknown"
+    >>> search = GridSearchCV(
+    ...     make_da_pipeline(SkadaAdapter(lrmf.GaussianOT()), LogisticRegression()),
+    ...     {"skadaadapter__aligner__regularization": [100.0, 0.0]},
+    ...     scoring=AlignmentScorer(),
+    ...     cv=SourceTargetShuffleSplit(n_splits=2, test_size=0.3, random_state=0),
+    ... )
+    >>> search.fit(X, y, sample_domain=domain).best_params_
+    {'skadaadapter__aligner__regularization': 0.0}
+    """
+
+    def __init__(self) -> None:
+        super().__init__(None, 1, None)
+
+    def _score(
+        self, _: Any, estimator: Any, X: Any, y: Any = None, sample_domain: Any = None, **__: Any
+    ) -> float:
+        X, sample_domain = check_X_domain(X, sample_domain, allow_nd=True)
+        rows = extract_source_indices(sample_domain)
+        failures = [a.status_ for a in _aligners(estimator) if not getattr(a, "complete_", True)]
+        value, failure = WORST, "; ".join(failures)
+        if not failure:
+            seen = X
+            if isinstance(estimator, Pipeline) and len(estimator) > 1:
+                seen = estimator[:-1].transform(X, sample_domain=sample_domain, allow_source=True)
+            value, failure = judged(np.asarray(seen)[rows], np.asarray(seen)[~rows])
+        if failure:
+            warnings.warn(
+                f"{estimator} gets the worst score, {WORST:.3f}: {failure}",
+                FitFailedWarning,
+                stacklevel=2,
+            )
+        return value
+
+
+def _aligners(estimator: Any) -> Iterator[Any]:
+    """The fitted aligners of a pipeline."""
+    for _, step in getattr(estimator, "steps", ()):
+        adapter = getattr(step, "base_estimator_", step)
+        if isinstance(adapter, SkadaAdapter):
+            yield adapter.aligner_

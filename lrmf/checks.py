@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import sys
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 __all__ = [
     "check_bool",
+    "check_broadcast",
     "check_fraction",
     "check_non_negative_int",
     "check_non_negative_number",
+    "check_numbers",
     "check_positive_int",
     "check_positive_number",
     "check_seed",
@@ -80,6 +84,51 @@ def plain(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(plain, value))
     return value
+
+
+def check_numbers(name: str, values: object) -> np.ndarray:
+    """Real numbers as a float64 array of any shape.
+
+    Numbers of other libraries, such as decimal ones, are converted, and so are arrays of objects.
+
+    Raises:
+        TypeError: values that are no real numbers.
+        ValueError: values that make no array, masked values, and numbers too large for float64.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be a number or an array of numbers, and this is none: its parts differ "
+            "in length"
+        ) from None
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has masked values, which no formula can leave out; drop them, or fill them"
+        )
+    if array.dtype.kind == "O" and all(isinstance(v, (Real, Decimal)) for v in array.flat):
+        try:
+            array = array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(
+                f"{name} holds integers too large for float64 (1.8e308); take other units"
+            ) from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    with np.errstate(over="ignore"):  # longdouble has more; infinity is refused where it matters
+        return array.astype(np.float64)
+
+
+def check_broadcast(**arrays: np.ndarray) -> None:
+    """Refuse arrays, given by name, whose shapes do not broadcast."""
+    try:
+        np.broadcast_shapes(*(a.shape for a in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{a.shape} in {name}" for name, a in arrays.items())
+        raise ValueError(
+            f"the arguments must broadcast against each other, got {shapes}; add an axis with "
+            "values[:, None] for a table."
+        ) from None
 
 
 def _is_integer(value: object) -> bool:

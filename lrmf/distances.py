@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -34,9 +34,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial import distance as pairwise
 
-from lrmf.checks import check_positive_int, check_positive_number, check_seed
+from lrmf.checks import check_positive_int, check_seed
 from lrmf.extras import import_pot
+from lrmf.kernels import (
+    BLOCK,
+    from_matrix,
+    kernel_function,
+    kernel_statistic,
+    median_distance,
+    triangular_gap,
+)
 from lrmf.points import check_features, check_points
+from lrmf.units import back, exponent, scaled
 
 __all__ = [
     "PermutationTest",
@@ -52,9 +61,6 @@ Array = NDArray[np.float64]
 Kernel = Literal["gaussian", "triangular_gap"]
 Statistic = Callable[[Array, Array], float]
 
-_KERNELS = ("gaussian", "triangular_gap")
-# Entries of a kernel matrix held at once where only its sum is asked for (32 MB).
-_BLOCK = 2**22
 # POT stops after 100,000 pivots unless told otherwise, too few for some thousands of points.
 _PIVOTS = 10_000_000
 
@@ -97,8 +103,11 @@ def mmd2(
     >>> round(mmd2(x, y, bandwidth=1.0), 4)
     -0.2588
     """
-    first, second = _samples(x, y, at_least=2 if unbiased else 1)
-    return _kernel_statistic(_kernel(kernel, bandwidth, first, second), first, second, unbiased)
+    _check_unbiased(unbiased)
+    first, second, by = _samples(x, y, at_least=2 if unbiased else 1)
+    function = kernel_function(kernel, bandwidth, first, second, by)
+    value = kernel_statistic(function, first, second, unbiased)
+    return value if kernel == "gaussian" else float(back("MMD²", value, by))
 
 
 def energy_distance(x: ArrayLike, y: ArrayLike, *, unbiased: bool = False) -> float:
@@ -121,8 +130,10 @@ def energy_distance(x: ArrayLike, y: ArrayLike, *, unbiased: bool = False) -> fl
     >>> round(float(stats.energy_distance([0.0], [2.0])) ** 2, 10)
     4.0
     """
-    first, second = _samples(x, y, at_least=2 if unbiased else 1)
-    return 2 * _kernel_statistic(_triangular_gap, first, second, unbiased)
+    _check_unbiased(unbiased)
+    first, second, by = _samples(x, y, at_least=2 if unbiased else 1)
+    value = 2 * kernel_statistic(triangular_gap, first, second, unbiased)
+    return float(back("energy distance", value, by))
 
 
 def wasserstein(x: ArrayLike, y: ArrayLike, *, order: Literal[1, 2] = 1) -> float:
@@ -142,15 +153,18 @@ def wasserstein(x: ArrayLike, y: ArrayLike, *, order: Literal[1, 2] = 1) -> floa
     >>> round(wasserstein([[0.0, 0.0], [1.0, 0.0]], [[3.0, 4.0], [4.0, 4.0]]), 10)
     5.0
     """
-    first, second = _samples(x, y)
+    first, second, by = _samples(x, y)
     _check_order(order)
     pot = import_pot()
     if first.shape[1] == 1:
         cost = pot.wasserstein_1d(first[:, 0], second[:, 0], p=order)
     else:
         costs = pairwise.cdist(first, second, "euclidean" if order == 1 else "sqeuclidean")
-        cost = pot.emd2([], [], costs, numItermax=_PIVOTS)
-    return max(float(cost), 0.0) ** (1 / order)
+        # POT takes differences of costs below some absolute size for zero.
+        size = exponent(costs)
+        cost = pot.emd2([], [], scaled(costs, -size), numItermax=_PIVOTS)
+        cost = float(back("distance", cost, size))
+    return float(back("Wasserstein distance", max(float(cost), 0.0) ** (1 / order), by))
 
 
 def sliced_wasserstein(
@@ -178,14 +192,14 @@ def sliced_wasserstein(
     >>> round(sliced_wasserstein([0.0, 1.0], [3.0, 4.0]), 10)
     3.0
     """
-    first, second = _samples(x, y)
+    first, second, by = _samples(x, y)
     _check_order(order)
     check_positive_int("n_projections", n_projections)
     check_seed(seed)
     value = import_pot().sliced_wasserstein_distance(
         first, second, n_projections=n_projections, p=order, seed=seed
     )
-    return float(value)
+    return float(back("sliced Wasserstein distance", float(value), by))
 
 
 def median_bandwidth(x: ArrayLike, y: ArrayLike) -> float:
@@ -198,14 +212,8 @@ def median_bandwidth(x: ArrayLike, y: ArrayLike) -> float:
     >>> median_bandwidth([0.0, 1.0], [3.0])
     2.0
     """
-    pooled = np.concatenate(_samples(x, y))
-    median = float(np.median(pairwise.pdist(pooled)))
-    if median == 0:
-        raise ValueError(
-            "the median heuristic gives bandwidth 0, because more than half of the pairs of points "
-            "coincide; pass a positive bandwidth."
-        )
-    return median
+    first, second, by = _samples(x, y)
+    return float(back("median distance", median_distance(first, second), by))
 
 
 class PermutationTest(NamedTuple):
@@ -217,6 +225,12 @@ class PermutationTest(NamedTuple):
     statistic: float
     pvalue: float
     null_distribution: Array
+
+    def __repr__(self) -> str:
+        return (
+            f"PermutationTest(statistic={self.statistic:.6g}, pvalue={self.pvalue:.6g}, "
+            f"null_distribution=<{len(self.null_distribution)} statistics>)"
+        )
 
 
 def permutation_test(
@@ -266,9 +280,11 @@ def permutation_test(
         )
     check_positive_int("n_permutations", n_permutations)
     check_seed(seed)
-    first, second = _samples(x, y, at_least=2)
+    first, second, by = _samples(x, y, at_least=2)
     pooled = np.concatenate([first, second])
-    on_rows = _on_rows_of(pooled, statistic, len(first))
+    on_rows = _on_rows_of(pooled, statistic, len(first), by)
+    if on_rows is None:
+        pooled = scaled(pooled, by)  # as they came, for a statistic that we do not know
 
     def from_points(rows: Array, others: Array) -> float:
         i, j = rows.astype(int), others.astype(int)
@@ -287,7 +303,7 @@ def permutation_test(
         from_points if on_rows is None else on_rows,
         vectorized=on_rows is not None,
         n_resamples=n_permutations,
-        batch=None if on_rows is None else max(1, _BLOCK // len(pooled)),
+        batch=None if on_rows is None else max(1, BLOCK // len(pooled)),
         alternative="greater",
         axis=-1,
         random_state=np.random.default_rng(seed),
@@ -295,78 +311,38 @@ def permutation_test(
     return PermutationTest(float(result.statistic), float(result.pvalue), result.null_distribution)
 
 
-def _samples(x: ArrayLike, y: ArrayLike, *, at_least: int = 1) -> tuple[Array, Array]:
+def _samples(x: ArrayLike, y: ArrayLike, *, at_least: int = 1) -> tuple[Array, Array, int]:
+    """Both samples ``(n, d)`` in units of 2^e, and e."""
     first, second = (_column(sample) for sample in (x, y))
     first = check_points(first, "x", minimum=at_least)
     second = check_points(second, "y", minimum=at_least)
     check_features(second, "y", first.shape[1:], "x")
-    return first.reshape(len(first), -1), second.reshape(len(second), -1)
+    first, second = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    by = exponent(first, second)
+    return scaled(first, -by), scaled(second, -by), by
 
 
 def _column(sample: ArrayLike) -> ArrayLike:
     """Numbers on the line as a column; anything else as it came."""
-    return np.reshape(sample, (-1, 1)) if np.ndim(sample) == 1 else sample
+    try:
+        return np.reshape(sample, (-1, 1)) if np.ndim(sample) == 1 else sample
+    except ValueError:  # lists of different lengths, which are refused
+        return sample
+
+
+def _check_unbiased(unbiased: object) -> None:
+    if not isinstance(unbiased, (bool, np.bool_)):
+        raise ValueError(f"unbiased must be True or False, got {unbiased!r}; it picks an estimate.")
 
 
 def _check_order(order: object) -> None:
-    if order not in (1, 2):
+    if isinstance(order, bool) or not np.isscalar(order) or order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, got {order!r}; W_1 is the earth mover's distance.")
 
 
-def _kernel(
-    kernel: object, bandwidth: object, x: Array, y: Array
-) -> Callable[[Array, Array], Array]:
-    """The kernel as a function of two samples that makes their matrix."""
-    if kernel not in _KERNELS:
-        raise ValueError(f"unknown kernel {kernel!r}; choose one of {_KERNELS}")
-    if kernel == "triangular_gap":
-        if bandwidth is not None:
-            raise ValueError(
-                f"the triangular-gap kernel has no bandwidth, got {bandwidth!r}; leave it out, or "
-                "choose kernel='gaussian'."
-            )
-        return _triangular_gap
-    if bandwidth is None or (isinstance(bandwidth, str) and bandwidth == "median"):
-        bandwidth = median_bandwidth(x, y)
-    elif isinstance(bandwidth, str):
-        raise ValueError(f"bandwidth must be a positive number or 'median', got {bandwidth!r}")
-    check_positive_number("bandwidth", bandwidth)
-    return functools.partial(_gaussian, bandwidth=float(bandwidth))  # type: ignore[arg-type]
-
-
-def _gaussian(x: Array, y: Array, *, bandwidth: float) -> Array:
-    return np.asarray(np.exp(-0.5 * pairwise.cdist(x / bandwidth, y / bandwidth, "sqeuclidean")))
-
-
-def _triangular_gap(x: Array, y: Array) -> Array:
-    # The terms |x| and |y| of the kernel drop out of every MMD, so they are left out here: far
-    # from the origin they would cost digits.
-    return np.asarray(-0.5 * pairwise.cdist(x, y))
-
-
-def _kernel_statistic(
-    kernel: Callable[[Array, Array], Array], x: Array, y: Array, unbiased: bool
-) -> float:
-    def mean(a: Array, b: Array) -> float:
-        return sum(float(block.sum()) for block in _blocks(kernel, a, b)) / (len(a) * len(b))
-
-    def mean_within(a: Array) -> float:
-        if not unbiased:
-            return mean(a, a)
-        diagonal = float(kernel(a[:1], a[:1])[0, 0])  # the same for all points
-        return (mean(a, a) * len(a) - diagonal) / (len(a) - 1)
-
-    value = mean_within(x) + mean_within(y) - 2 * mean(x, y)
-    return value if unbiased else max(value, 0.0)  # below zero by rounding only
-
-
-def _blocks(kernel: Callable[[Array, Array], Array], x: Array, y: Array) -> Iterator[Array]:
-    rows = max(1, _BLOCK // len(y))
-    for start in range(0, len(x), rows):
-        yield kernel(x[start : start + rows], y)
-
-
-def _on_rows_of(pooled: Array, statistic: Statistic, m: int) -> Callable[..., Array] | None:
+def _on_rows_of(
+    pooled: Array, statistic: Statistic, m: int, by: int
+) -> Callable[..., Array] | None:
     """A kernel statistic as a function of which rows are the source; None for other statistics."""
     function, keywords = statistic, {}
     if isinstance(statistic, functools.partial) and not statistic.args:
@@ -377,32 +353,14 @@ def _on_rows_of(pooled: Array, statistic: Statistic, m: int) -> Callable[..., Ar
     call = inspect.signature(function).bind(x, y, **keywords)  # a TypeError for unknown options
     call.apply_defaults()
     options = call.arguments
+    _check_unbiased(options["unbiased"])
     if function is mmd2:
-        matrix = _kernel(options["kernel"], options["bandwidth"], x, y)(pooled, pooled)
+        matrix = kernel_function(options["kernel"], options["bandwidth"], x, y, by)(pooled, pooled)
+        by = 0 if options["kernel"] == "gaussian" else by
     else:
-        matrix = 2 * _triangular_gap(pooled, pooled)
+        matrix = 2 * triangular_gap(pooled, pooled)
 
     def on_rows(rows: Array, _: Array, axis: int = -1) -> Array:
-        return _from_matrix(matrix, rows, bool(options["unbiased"]))
+        return back("statistic", from_matrix(matrix, rows, bool(options["unbiased"])), by)
 
     return on_rows
-
-
-def _from_matrix(matrix: Array, rows: Array, unbiased: bool) -> Array:
-    """The MMD² of the points in ``rows`` (..., m) against all others, from the pooled matrix."""
-    size, m = len(matrix), rows.shape[-1]
-    n = size - m
-    chosen = np.zeros((*rows.shape[:-1], size))
-    np.put_along_axis(chosen, rows.astype(int), 1.0, axis=-1)
-    within_x = np.sum((chosen @ matrix) * chosen, axis=-1)
-    across = chosen @ matrix.sum(axis=1) - within_x
-    within_y = matrix.sum() - 2 * across - within_x
-    pairs_x, pairs_y = m * m, n * n
-    if unbiased:
-        diagonal = matrix[0, 0]  # the same for all points
-        within_x, within_y = within_x - m * diagonal, within_y - n * diagonal
-        pairs_x, pairs_y = m * (m - 1), n * (n - 1)
-    value = within_x / pairs_x + within_y / pairs_y - 2 * across / (m * n)
-    # Equal statistics must compare as equal, so what is below the rounding of the sums is dropped.
-    unit = 1e-12 * max(float(np.abs(matrix).mean()), 1e-280)
-    return np.asarray(np.round(value / unit) * unit)

@@ -67,7 +67,7 @@ class FitConfig:
                 check_positive_int(name, value)
         check_positive_number("learning_rate", self.learning_rate)
         check_positive_number("gradient_clip", self.gradient_clip, infinite=True)
-        if self.schedule not in ("cosine", "constant"):
+        if not isinstance(self.schedule, str) or self.schedule not in ("cosine", "constant"):
             raise ValueError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
 
     def learning_rates(self, start: int, stop: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import check_seed
 from .specs import FFJORD, Arrays, PartialShape, Spec
 from .specs.base import common_shape, fits
 
@@ -61,15 +62,29 @@ class Model:
         self.backend.check_process()
         native = self.backend.is_native(x)
         if not native:
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except ValueError:
+                raise ValueError(
+                    f"{argument} is no array of points: its rows differ in length"
+                ) from None
             if x.dtype.kind not in "fiub":
                 raise TypeError(f"{argument} must hold real numbers, got dtype {x.dtype}")
+            limit = float(np.finfo(self.dtype).max)
+            if x.dtype.itemsize > 4 and bool((np.isfinite(x) & (np.abs(x) > limit)).any()):
+                raise ValueError(
+                    f"{argument} holds values too large for {self.dtype}; standardise the data"
+                )
         shape = tuple(x.shape)
         expected = self.event_shape
         if len(shape) < 2 or not fits(shape[1:], expected):
             sizes = ["d"] if expected is None else ["any" if k is None else k for k in expected]
             wanted = f"(n, {', '.join(map(str, sizes))})"
-            raise ValueError(f"expected {argument} of shape {wanted}, got {shape}")
+            one = expected is not None and len(shape) == len(expected) and fits(shape, expected)
+            raise ValueError(
+                f"expected {argument} of shape {wanted}, got {shape}"
+                + (f"; a single point is {argument}[None]" if one else "")
+            )
         if native:
             found = x.dtype.name
             if found != self.dtype:
@@ -263,6 +278,7 @@ class Density(Model):
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"n must be a positive integer, got {n!r}")
+        check_seed(seed)
         if self.event_shape is None or None in self.event_shape:
             raise ValueError(
                 f"{self.spec} fits more than one event shape, so how much to sample is unknown; "

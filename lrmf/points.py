@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _get_feature_names
 
+from .checks import check_numbers
 from .specs import Shape
 
 __all__ = [
@@ -258,14 +259,11 @@ def check_weights(weights: Any, argument: str, count: int) -> np.ndarray | None:
     """
     if weights is None:
         return None
-    array = np.asarray(weights)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype}")
+    array = check_numbers(argument, weights)
     if array.shape != (count,):
         raise ValueError(
             f"expected {argument} of shape ({count},), a weight for each point, got {array.shape}"
         )
-    array = array.astype(np.float64)
     if not (np.isfinite(array) & (array >= 0)).all():
         raise ValueError(f"{argument} must be zero or positive numbers; NaN and infinity are none")
     if not array.any():

@@ -11,13 +11,14 @@ from skada._mapping import CORALAdapter, LinearOTMappingAdapter
 from skada.metrics import SupervisedScorer
 from skada.model_selection import SourceTargetShuffleSplit
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 import lrmf
-from lrmf.adapters import SkadaAdapter
+from lrmf.adapters import AlignmentScorer, SkadaAdapter
+from lrmf.selection import WORST
 
 PAIR = lrmf.data.moons(n=150, seed=0)
 ORDER = np.random.default_rng(0).permutation(300)
@@ -125,6 +126,29 @@ class TestPipeline:
             error_score="raise",
         ).fit(X, MASKED, sample_domain=DOMAIN, target_labels=Y)
         assert search.best_params_ == {"skadaadapter__aligner__regularization": 0.05}
+
+
+class TestAlignmentScorer:
+    def score(self, *steps):
+        pipeline = make_da_pipeline(*steps, LogisticRegression())
+        pipeline.fit(X, labels(), sample_domain=DOMAIN)
+        return AlignmentScorer()(pipeline, X, MASKED, sample_domain=DOMAIN)
+
+    def test_it_is_the_aligners_own_score(self):
+        alone = lrmf.CORAL().fit(Xs=X[SOURCE], Xt=X[~SOURCE])
+        assert self.score(SkadaAdapter(lrmf.CORAL())) == alone.score(X[SOURCE], X[~SOURCE])
+
+    def test_it_judges_skadas_own_mappings_and_none(self):
+        assert self.score(CORALAdapter(reg=None)) > self.score() + 0.1
+        assert self.score() == -lrmf.lrd(X[SOURCE], X[~SOURCE], controls=False).lrd
+
+    def test_a_failed_fit_has_the_worst_score_and_its_reason(self):
+        pipeline = make_da_pipeline(SkadaAdapter(lrmf.CORAL()), LogisticRegression())
+        pipeline.fit(X, labels(), sample_domain=DOMAIN)
+        aligner = pipeline[0].base_estimator_.aligner_
+        aligner.complete_, aligner.status_ = False, "diverged: lower learning_rate"
+        with pytest.warns(FitFailedWarning, match="worst score, -1.386: diverged: lower learning"):
+            assert AlignmentScorer()(pipeline, X, MASKED, sample_domain=DOMAIN) == WORST
 
 
 class TestSkadasOwn:

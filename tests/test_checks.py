@@ -1,5 +1,8 @@
 """Checks of parameters and of data: what is refused, with which words, and what passes."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -36,7 +39,7 @@ PARAMETERS = {
     "positive_number": (
         lambda value: checks.check_positive_number("name", value),
         "name must be a positive number, got ",
-        (0, 0.0, -1e-3, NAN, INF, "0.1", True, None, [0.1]),
+        (0, 0.0, -1e-3, NAN, INF, "0.1", True, None, [0.1], 10**400),
         (1, 0.5, np.float32(0.1)),
     ),
     "positive_number, infinite": (
@@ -102,3 +105,26 @@ def test_numbers_of_any_type_are_data():
         checked = check_points(x, "Xs")
         assert checked.dtype == np.float64
         np.testing.assert_array_equal(checked, np.asarray(x, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ([[1.0], [2.0, 3.0]], ValueError, "name must be a number .*: its parts differ in length"),
+        (np.ma.masked_equal([1.0, 2.0], 1.0), ValueError, "name has masked values, .*; drop them"),
+        ([1, 10**400], ValueError, r"name holds integers too large for float64 .*; take other"),
+        (["1"], TypeError, "name must hold real numbers, got dtype <U1"),
+        ([None, 1.0], TypeError, "name must hold real numbers, got dtype object"),
+        (1j, TypeError, "name must hold real numbers, got dtype complex128"),
+    ],
+)
+def test_what_is_no_array_of_numbers(values, error, message):
+    with pytest.raises(error, match=message):
+        checks.check_numbers("name", values)
+
+
+def test_numbers_of_any_kind_are_numbers():
+    for values in (3, [True, 2], np.float16([1.0]), [Fraction(1, 2), Decimal("0.5")], 2**70):
+        found = checks.check_numbers("name", values)
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, np.array(values, dtype=float))

@@ -180,6 +180,22 @@ def test_points_of_another_shape_are_refused(shape, backend):
 
 
 @both_backends
+def test_a_single_point_is_told_to_be_a_row(backend):
+    with pytest.raises(ValueError, match=r"got \(2,\); a single point is x\[None\]$"):
+        density(backend).log_prob(np.zeros(2))
+    with pytest.raises(ValueError, match=r"got \(2,\); a single point is y\[None\]$"):
+        flow(backend).inverse([0.0, 1.0])
+
+
+@both_backends
+def test_points_that_the_dtype_cannot_hold_are_refused(backend):
+    with pytest.raises(ValueError, match="x holds values too large for float32; standardise the"):
+        density(backend, "float32").log_prob([[1e39, 0.0]])
+    with pytest.raises(ValueError, match="x is no array of points: its rows differ in length"):
+        density(backend).log_prob([[1.0, 2.0], [3.0]])
+
+
+@both_backends
 def test_the_identity_takes_any_event_but_no_single_point(backend):
     identity = lrmf.get_backend(backend).flow(lrmf.Identity(), {})
     for shape in ((3, 1), (3, 4), (2, 3, 4)):
@@ -250,6 +266,8 @@ def test_arrays_that_do_not_fit_the_spec_are_refused(backend):
     arrays = perturbed(lrmf.Affine()) | {"matrix": np.eye(3)}
     with pytest.raises(ValueError, match=r"do not fit .*matrix: expected \(2, 2\), got \(3, 3\)"):
         lrmf.get_backend(backend).flow(lrmf.Affine(), arrays)
+    with pytest.raises(TypeError, match=r"must be a mapping from names to arrays, .*, got int"):
+        lrmf.get_backend(backend).flow(lrmf.Affine(), 3)
 
 
 @both_backends

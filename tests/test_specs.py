@@ -225,6 +225,12 @@ def test_only_vectors_are_modelled(spec, d, event_shape):
         spec.init(event_shape, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("kind", [lrmf.RealNVP, lrmf.Planar, lrmf.FFJORD, lrmf.MAF])
+def test_more_blocks_than_any_memory_holds_are_refused(kind):
+    with pytest.raises(ValueError, match="blocks must be a positive integer, got 9223372036854775"):
+        kind(blocks=2**63)
+
+
 def test_realnvp_refuses_one_feature():
     with pytest.raises(ValueError, match=r"RealNVP needs at least 2 features, got 1.*use Affine"):
         init(lrmf.RealNVP(), 1)

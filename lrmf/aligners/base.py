@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,7 +18,32 @@ from ..judge import Certificate, lrd
 from ..points import check_features, check_points
 from ..specs import Shape, Spec
 
-__all__ = ["Aligner"]
+__all__ = ["Aligner", "once_fitted"]
+
+
+class once_fitted:
+    """A method that an aligner has once it is fitted, as what asks for it before is told.
+
+    scikit-learn's searches ask for ``score`` before all else. Handed source and target they would
+    go on to a table of NaN, whose first line they would call the best.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, aligner: Aligner | None, owner: type) -> Any:
+        if aligner is None:
+            return self._method
+        if not hasattr(aligner, "_event_shape"):
+            name = type(aligner).__name__
+            # No NotFittedError, which is an AttributeError: `hasattr` would answer no to it.
+            raise ValueError(
+                f"this {name} is not fitted yet; call fit(Xs=source, Xt=target) before score. "
+                "Searches of scikit-learn split one array: give them "
+                f"lrmf.selection.StackedAligner({name}()) and lrmf.selection.stack(source, target)"
+            )
+        return self._method.__get__(aligner, owner)
 
 
 class FitTransform:
@@ -145,6 +170,7 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
             controls=controls,
         )
 
+    @once_fitted
     def score(self, Xs: Any, Xt: Any) -> float:
         """Minus the judge's distance of T(A) and B on held-out points, in nats: higher is better.
 
@@ -155,7 +181,7 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
             Xs: held-out source points ``(n_s, *event_shape)``.
             Xt: held-out target points ``(n_t, *event_shape)``.
 
-        Raises the errors of `certificate`.
+        Raises the errors of `certificate`, but a plain ``ValueError`` before a fit.
         """
         return -self.certificate(Xs, Xt, controls=False).lrd
 

@@ -178,7 +178,7 @@ class MMDFlow(DiscrepancyAligner):
                 f"batch_size must be 2 or more, got {self.batch_size}: the kernel distance "
                 "compares the points of a batch with each other"
             )
-        if self.kernel not in ("gaussian", "triangular_gap"):
+        if not isinstance(self.kernel, str) or self.kernel not in ("gaussian", "triangular_gap"):
             raise ValueError(f"kernel must be 'gaussian' or 'triangular_gap', got {self.kernel!r}")
         if self.bandwidths is None:
             return

@@ -160,6 +160,7 @@ class EntropicOT(ComputedAligner):
 
     def _moved(self, x: Any, argument: str) -> np.ndarray:
         points = self._check_new(x, argument)
+        check_squares(points, argument)
         return self._barycentres(points, self.target_points_, self.target_potential_)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -169,11 +170,14 @@ class EntropicOT(ComputedAligner):
         ``(n, *event_shape)``.
         """
         points = self._check_new(X, "X")
+        check_squares(points, "X")
         return self._barycentres(points, self.source_points_, self.source_potential_)
 
     def _check_parameters(self) -> None:
         check_positive_number("regularization", self.regularization)
-        if self.cost_scale is not None and self.cost_scale not in tuple(_SCALES):
+        if self.cost_scale is not None and (
+            not isinstance(self.cost_scale, str) or self.cost_scale not in _SCALES
+        ):
             raise ValueError(
                 f"cost_scale must be one of {tuple(_SCALES)} or None, got {self.cost_scale!r}"
             )
@@ -182,10 +186,12 @@ class EntropicOT(ComputedAligner):
 
     def _barycentres(self, points: np.ndarray, there: Array, potential: Array) -> np.ndarray:
         x = points.reshape(len(points), -1)
-        images = [
-            softmax((potential - _costs(block, there)) / self.epsilon_, axis=1) @ there
-            for block in _blocks(x, len(there))
-        ]
+        images = []
+        for block in _blocks(x, len(there)):
+            gains = potential - _costs(block, there)
+            gains -= gains.max(axis=1, keepdims=True)
+            with np.errstate(over="ignore"):  # to minus infinity: no weight
+                images.append(softmax(gains / self.epsilon_, axis=1) @ there)
         return np.concatenate(images).reshape(points.shape)
 
 

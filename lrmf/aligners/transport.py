@@ -16,6 +16,7 @@ from ..minibatches import Weights
 from ..objectives import TransportCost
 from ..points import Rows, sample_rows
 from ..specs import Arrays, RealNVP, SolverError
+from ..units import exponent, scaled
 from .discrepancy import DiscrepancyAligner
 from .parts import Objective
 from .plans import divergence, exact_plan, sinkhorn, symmetric_sinkhorn
@@ -38,7 +39,7 @@ class TransportAligner(DiscrepancyAligner):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.cost not in ("sqeuclidean", "euclidean"):
+        if not isinstance(self.cost, str) or self.cost not in ("sqeuclidean", "euclidean"):
             raise ValueError(f"cost must be 'sqeuclidean' or 'euclidean', got {self.cost!r}")
 
 
@@ -274,7 +275,9 @@ class SinkhornFlow(TransportAligner):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_positive_number("regularization", self.regularization)
-        if self.cost_scale is not None and self.cost_scale not in tuple(_SCALES):
+        if self.cost_scale is not None and (
+            not isinstance(self.cost_scale, str) or self.cost_scale not in _SCALES
+        ):
             raise ValueError(
                 f"cost_scale must be one of {tuple(_SCALES)} or None, got {self.cost_scale!r}"
             )
@@ -322,7 +325,9 @@ class _Plans:
 
 class _ExactPlans(_Plans):
     def of(self, moved: Array, other: Array) -> Arrays:
-        return {"plan": exact_plan(_costs(self.cost, moved, other))}
+        # The units don't matter to the plan, but their squares could overflow or vanish.
+        by = -exponent(moved, other)
+        return {"plan": exact_plan(_costs(self.cost, scaled(moved, by), scaled(other, by)))}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..judge import Certificate, lrd
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import RealNVP
+from .base import once_fitted
 from .family import FamilyCertificate
 from .parts import Objective, Part, flows
 from .recipe import Recipe, between
@@ -239,6 +240,7 @@ class AUB(SharedDensityAligner):
         ]
         return max(found, key=lambda c: (_SEVERITY.index(c.decision), c.lrd))
 
+    @once_fitted
     def score(
         self,
         Xs: Any = None,

@@ -18,7 +18,7 @@ def get_backend(name: str) -> Backend:
         ValueError: there is no backend of this name.
         ImportError: its packages are missing; the message names the install command.
     """
-    if name not in BACKENDS:
+    if not isinstance(name, str) or name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}; choose one of {BACKENDS}")
     try:
         module = importlib.import_module(f".{name}", __name__)

@@ -378,7 +378,7 @@ def _shapes(arrays: Mapping[str, Any]) -> dict[str, Shape]:
 
 def check_dtype(dtype: object) -> None:
     """Refuse anything but the two floating types."""
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
 
 

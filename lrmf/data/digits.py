@@ -176,7 +176,7 @@ def digits_pair(
         raise TypeError(f"size must be an integer, got {size!r}")
     if size < 4:
         raise ValueError(f"size must be at least 4 pixels for a digit to be seen, got {size}")
-    if mnist_split not in ("t10k", "official"):
+    if not isinstance(mnist_split, str) or mnist_split not in ("t10k", "official"):
         raise ValueError(f"mnist_split must be 't10k' or 'official', got {mnist_split!r}")
     reason = ""
     try:
@@ -274,5 +274,5 @@ def _rank_in_class(labels: np.ndarray) -> np.ndarray:
 
 
 def _check_split(split: str) -> None:
-    if split not in ("train", "test"):
+    if not isinstance(split, str) or split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")

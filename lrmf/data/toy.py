@@ -1,7 +1,6 @@
 """Toy pairs in the plane, as in the first experiment of Usman et al. (2020)."""
 
 import math
-import operator
 
 import numpy as np
 
@@ -15,6 +14,9 @@ BLOB_SOURCE_MEAN = np.array([-2.0, 1.0])
 BLOB_SOURCE_COVARIANCE = np.array([[0.6, 0.4], [0.4, 0.5]])
 BLOB_TARGET_MEAN = np.array([2.0, -1.0])
 BLOB_TARGET_COVARIANCE = np.array([[1.5, -0.7], [-0.7, 0.8]])
+
+# Beyond it no digit of an angle or of a point of size one is left.
+_LARGEST = 1e15
 
 # Of scikit-learn's two moons: half circles around (0, 0) and (1, 1/2). With as many points on
 # each, the sines cancel and this is the mean of the distribution, whatever the noise.
@@ -152,17 +154,21 @@ def _legacy_seed(sequence: np.random.SeedSequence) -> int:
 
 
 def _check_integer(value: int, *, name: str, minimum: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
-    value = operator.index(value)
+    value = int(value)
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
     return value
 
 
 def _check_real(value: float, *, name: str, unit: str) -> float:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number ({unit}), got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite ({unit}), got {value}")
-    return float(value)
+    try:
+        number = float(value) + 0.0  # no negative zero
+    except OverflowError:
+        number = math.inf
+    if not abs(number) <= _LARGEST:
+        raise ValueError(f"{name} must be finite, at most {_LARGEST:g} ({unit}), got {value!r:.40}")
+    return number

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, stats
 
+from ..checks import check_numbers
 from ..points import check_pair
 from .controls import SHAPES, Control, coin, coin_distance
 from .cross_fitting import FOLDS, Measured, measure
@@ -105,16 +106,14 @@ class _Side:
 def _checked(weight: Any, n: int, name: str) -> np.ndarray:
     if weight is None:
         return np.ones(n)
-    array = np.asarray(weight)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    array = check_numbers(name, weight)
     if array.shape != (n,):
         raise ValueError(f"expected {name} of shape ({n},), one weight a point, got {array.shape}")
     if not np.isfinite(array).all() or (array < 0).any() or not array.any():
         raise ValueError(
             f"{name} must be finite and zero or more, and not all zero; remove such points"
         )
-    return array.astype(np.float64)
+    return array
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:

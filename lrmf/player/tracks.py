@@ -95,7 +95,7 @@ class Track:
             raise ValueError("color_by='label' needs labels, one for each point")
         if self.color_by is None:
             put("color_by", "role" if self.labels is None else "label")
-        if self.color_by not in ("label", "origin", "role"):
+        if not isinstance(self.color_by, str) or self.color_by not in ("label", "origin", "role"):
             raise ValueError(f"color_by must be 'label', 'origin' or 'role', got {self.color_by!r}")
         if self.density is not None:
             put("density", _density(self.density, k))

@@ -48,7 +48,7 @@ class Affine(FlowSpec):
 
     def __post_init__(self) -> None:
         kinds = ("full", "diagonal", "positive_definite")
-        if self.kind not in kinds:
+        if not isinstance(self.kind, str) or self.kind not in kinds:
             raise ValueError(f"Affine: kind must be one of {kinds}, got {self.kind!r}")
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:

@@ -15,6 +15,7 @@ __all__ = [
     "PartialShape",
     "Shape",
     "Spec",
+    "check_count",
     "check_rng",
     "common_shape",
     "fits",
@@ -95,6 +96,11 @@ class Spec(ABC):
 
     def check_arrays(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
         """Check names and shapes of ``arrays`` and return their event shape."""
+        if not isinstance(arrays, Mapping):
+            raise TypeError(
+                f"arrays of {self} must be a mapping from names to arrays, such as "
+                f"spec.init(event_shape, rng) makes, got {type(arrays).__name__}"
+            )
         try:
             event_shape = self.event_shape(arrays)
         except KeyError as error:
@@ -137,7 +143,7 @@ class DensitySpec(Spec):
 
 def vector_shape(spec: object, event_shape: Shape, *, minimum: int) -> Shape:
     """The event shape ``(d,)``, d at least ``minimum``, or a ``ValueError``."""
-    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    shape = _as_tuple(event_shape)
     if not _is_shape(shape, 1):
         raise ValueError(
             f"{type(spec).__name__} models vectors: expected an event shape (d,), got {shape}; "
@@ -153,13 +159,19 @@ def vector_shape(spec: object, event_shape: Shape, *, minimum: int) -> Shape:
 
 def image_shape(spec: object, event_shape: Shape) -> Shape:
     """The event shape ``(height, width, channels)``, or a ``ValueError``."""
-    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else event_shape
+    shape = _as_tuple(event_shape)
     if not _is_shape(shape, 3):
         raise ValueError(
             f"{type(spec).__name__} models images: expected an event shape (height, width, "
             f"channels), got {shape}; reshape each data point first"
         )
     return shape
+
+
+def _as_tuple(event_shape: Any) -> Any:
+    """An event shape that may be a list or an array; what is none comes back to be refused."""
+    known = isinstance(event_shape, (tuple, list)) or np.ndim(event_shape) == 1
+    return tuple(event_shape) if known else event_shape
 
 
 def _is_shape(shape: object, dimensions: int) -> bool:
@@ -206,6 +218,12 @@ def plain_widths(owner: str, hidden: object) -> tuple[int, ...]:
     return tuple(map(int, hidden))
 
 
+def check_count(name: str, value: object) -> None:
+    """Refuse anything but a positive integer of 31 bits, as a number of parts."""
+    if not is_positive_int(value):
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
 def check_rng(rng: object) -> None:
     """Refuse anything but a NumPy generator."""
     if not isinstance(rng, np.random.Generator):
@@ -216,5 +234,12 @@ def check_rng(rng: object) -> None:
 
 
 def is_positive_int(value: object) -> bool:
-    """Whether this is an integer from 1 on, NumPy's included and truth values not."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
+    """Whether this is an integer from 1 on, NumPy's included and truth values not.
+
+    Of 31 bits at most: as a number of layers, more would end with the memory.
+    """
+    return (
+        isinstance(value, (int, np.integer))
+        and not isinstance(value, bool)
+        and bool(1 <= value < 2**31)
+    )

@@ -71,7 +71,7 @@ class FFJORD(FlowSpec):
         for name in ("blocks", "max_steps"):
             if not is_positive_int(value := getattr(self, name)):
                 raise ValueError(f"FFJORD: {name} must be a positive integer, got {value!r}")
-        if self.trace not in ("exact", "hutchinson"):
+        if not isinstance(self.trace, str) or self.trace not in ("exact", "hutchinson"):
             raise ValueError(f"FFJORD: trace must be 'exact' or 'hutchinson', got {self.trace!r}")
         for name in ("rtol", "atol"):
             check_positive_number(f"FFJORD: {name}", getattr(self, name))

@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from ..checks import check_positive_int
 from .affine import Affine
 from .base import (
     Arrays,
     FlowSpec,
     PartialShape,
     Shape,
+    check_count,
     check_rng,
     is_positive_int,
     plain_widths,
@@ -58,7 +58,7 @@ class Coupling(FlowSpec):
     transformer: Transformer = ShiftScale()
 
     def __post_init__(self) -> None:
-        if self.mask not in _MASKS:
+        if not isinstance(self.mask, str) or self.mask not in _MASKS:
             raise ValueError(f"Coupling: mask must be one of {_MASKS}, got {self.mask!r}")
         object.__setattr__(self, "split", plain_split("Coupling", self.split))
         if self.split is not None and self.mask == "checkerboard":
@@ -130,7 +130,7 @@ class VectorBlocks(Composition):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        check_positive_int(f"{name}: blocks", self.blocks)
+        check_count(f"{name}: blocks", self.blocks)
         # Plain integers, so that equal specs look the same in a file.
         object.__setattr__(self, "blocks", int(self.blocks))
         object.__setattr__(self, "hidden", plain_widths(name, self.hidden))

@@ -9,8 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..checks import check_positive_int
-from .base import Arrays, FlowSpec, Shape, check_rng, vector_shape
+from .base import Arrays, FlowSpec, Shape, check_count, check_rng, vector_shape
 from .composition import Composition
 
 __all__ = ["Planar", "PlanarBlock"]
@@ -65,7 +64,7 @@ class Planar(Composition):
     blocks: int = 8
 
     def __post_init__(self) -> None:
-        check_positive_int("Planar: blocks", self.blocks)
+        check_count("Planar: blocks", self.blocks)
         object.__setattr__(self, "blocks", int(self.blocks))
 
     @property

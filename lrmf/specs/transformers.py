@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..checks import check_positive_int, check_positive_number
+from ..checks import check_positive_number
+from .base import check_count
 
 __all__ = ["Shift", "ShiftScale", "Spline", "Transformer"]
 
@@ -72,7 +73,7 @@ class Spline(Transformer):
     bound: float = 3.0
 
     def __post_init__(self) -> None:
-        check_positive_int("Spline: bins", self.bins)
+        check_count("Spline: bins", self.bins)
         if self.bins * self.minimum >= 1.0:
             raise ValueError(
                 f"Spline: bins must be below {1.0 / self.minimum:.0f}, as each takes at least "

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate
 
-from lrmf.theory.gaussian import _covariance, _finite, _positive, _same_features, _vector
+from lrmf.checks import check_broadcast, check_numbers
+from lrmf.theory.arguments import covariance, finite, positive, same_features, vector
 
 __all__ = [
     "gaussian_kl",
@@ -164,9 +165,12 @@ def gaussian_kl(mean_p: ArrayLike, cov_p: ArrayLike, mean_q: ArrayLike, cov_q: A
     >>> float(gaussian_kl([1.0, 0.0], np.eye(2), [0.0, 0.0], np.eye(2)))
     0.5
     """
-    m_p, m_q = _vector(mean_p, name="mean_p"), _vector(mean_q, name="mean_q")
-    s_p, s_q = _covariance(cov_p, name="cov_p"), _covariance(cov_q, name="cov_q")
-    _same_features({"mean_p": m_p, "cov_p": s_p, "mean_q": m_q, "cov_q": s_q})
+    m_p, m_q = vector(mean_p, name="mean_p"), vector(mean_q, name="mean_q")
+    s_p, s_q = covariance(cov_p, name="cov_p"), covariance(cov_q, name="cov_q")
+    same_features({"mean_p": m_p, "cov_p": s_p, "mean_q": m_q, "cov_q": s_q})
+    check_broadcast(
+        mean_p=m_p[..., 0], cov_p=s_p[..., 0, 0], mean_q=m_q[..., 0], cov_q=s_q[..., 0, 0]
+    )
     root_p, root_q = np.linalg.cholesky(s_p), np.linalg.cholesky(s_q)
     # The squared singular values of L_q⁻¹ L_p are the eigenvalues of Σ_q⁻¹ Σ_p.
     logs = 2 * np.log(np.linalg.svd(np.linalg.solve(root_q, root_p), compute_uv=False))
@@ -185,8 +189,9 @@ def gaussian_kl_1d(
     >>> float(gaussian_kl_1d(0.0, 1.0, 3.0, 1.0))
     4.5
     """
-    m_p, m_q = _finite(mean_p, name="mean_p"), _finite(mean_q, name="mean_q")
-    s_p, s_q = _positive(std_p, name="std_p"), _positive(std_q, name="std_q")
+    m_p, m_q = finite(mean_p, name="mean_p"), finite(mean_q, name="mean_q")
+    s_p, s_q = positive(std_p, name="std_p"), positive(std_q, name="std_q")
+    check_broadcast(mean_p=m_p, std_p=s_p, mean_q=m_q, std_q=s_q)
     return np.asarray(0.5 * (_excess(2 * np.log(s_p / s_q)) + ((m_p - m_q) / s_q) ** 2))
 
 
@@ -252,7 +257,7 @@ class _Pair:
             )
 
     def _log_value(self, name: str, x: float) -> float:
-        value = np.asarray(self.log_densities[name](x), dtype=float)
+        value = check_numbers(f"the value of {name}", self.log_densities[name](x))
         if value.size != 1:
             raise ValueError(
                 f"{name} must return one number for one number, got shape {value.shape}; it is "
@@ -284,10 +289,10 @@ class _Pair:
 
 
 def _edges(support: tuple[float, float], breakpoints: Sequence[float]) -> list[float]:
-    limits = np.asarray(support, dtype=float)
+    limits = check_numbers("support", support)
     if limits.shape != (2,) or not limits[0] < limits[1]:
         raise ValueError(f"support must be a pair (low, high) with low < high, got {support!r}")
-    inner = np.unique(_finite(breakpoints, name="breakpoints").ravel())
+    inner = np.unique(finite(breakpoints, name="breakpoints").ravel())
     if inner.size and not (limits[0] <= inner[0] and inner[-1] <= limits[1]):
         raise ValueError(
             f"breakpoints must lie inside the support, got {inner[0]:g} … {inner[-1]:g} for "
@@ -297,7 +302,7 @@ def _edges(support: tuple[float, float], breakpoints: Sequence[float]) -> list[f
 
 
 def _histograms(p: ArrayLike, q: ArrayLike) -> tuple[Array, Array]:
-    arrays = {"p": _finite(p, name="p"), "q": _finite(q, name="q")}
+    arrays = {"p": finite(p, name="p"), "q": finite(q, name="q")}
     for name, array in arrays.items():
         if array.ndim == 0 or array.shape[-1] == 0:
             raise ValueError(f"{name} must be of shape (..., bins), got {array.shape}.")

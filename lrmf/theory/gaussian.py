@@ -23,6 +23,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrmf.checks import check_broadcast
+from lrmf.theory.arguments import (
+    affine,
+    covariance,
+    finite,
+    moments,
+    positive,
+    same_features,
+    square,
+    vector,
+)
+
 __all__ = [
     "constant",
     "density_arrays",
@@ -54,7 +66,7 @@ def max_log_likelihood(cov: ArrayLike) -> Array:
     >>> float(max_log_likelihood([[1.0]]).round(4))
     -1.4189
     """
-    matrix = _covariance(cov, name="cov")
+    matrix = covariance(cov, name="cov")
     return -0.5 * (matrix.shape[-1] * _LOG_2PI_E + _log_det(matrix))
 
 
@@ -64,8 +76,8 @@ def constant(cov_a: ArrayLike, cov_b: ArrayLike) -> Array:
     c(A, B) = −½ log det(2πe Σ_A) − ½ log det(2πe Σ_B) (paper, eq. 3). Raises ``ValueError`` for
     matrices that are not covariances or differ in size.
     """
-    matrix_a, matrix_b = _covariance(cov_a, name="cov_a"), _covariance(cov_b, name="cov_b")
-    _same_features({"cov_a": matrix_a, "cov_b": matrix_b})
+    matrix_a, matrix_b = covariance(cov_a, name="cov_a"), covariance(cov_b, name="cov_b")
+    same_features({"cov_a": matrix_a, "cov_b": matrix_b})
     return max_log_likelihood(matrix_a) + max_log_likelihood(matrix_b)
 
 
@@ -82,7 +94,7 @@ def shared_moments(
     >>> mean.tolist(), cov.tolist()
     ([0.0], [[2.0]])
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     return 0.5 * (m_a + m_b), 0.5 * (s_a + s_b) + 0.25 * _outer(m_a - m_b, m_a - m_b)
 
 
@@ -96,7 +108,7 @@ def distance(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: Arra
     >>> float(distance([0.0], [[1.0]], [2.0], [[1.0]]).round(4))  # log 2
     0.6931
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     _, shared = shared_moments(m_a, s_a, m_b, s_b)
     return _log_det(shared) - 0.5 * _log_det(s_a) - 0.5 * _log_det(s_b)
 
@@ -112,7 +124,7 @@ def density_arrays(mean: ArrayLike, cov: ArrayLike) -> dict[str, Array]:
     >>> np.exp(arrays["log_diagonal"]).tolist()  # one over the standard deviations
     [0.5, 1.0]
     """
-    center, matrix = _vector(mean, name="mean"), _covariance(cov, name="cov")
+    center, matrix = vector(mean, name="mean"), covariance(cov, name="cov")
     if center.ndim != 1 or matrix.shape != (len(center), len(center)):
         raise ValueError(
             "density_arrays makes one density: expected mean (d,) and cov (d, d), got "
@@ -147,8 +159,8 @@ def loss(
     >>> float(abs(loss([[2.0]], [3.0], **moments)))
     0.0
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
-    linear, offset = _affine(matrix, shift, features=s_a.shape[-1])
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
+    linear, offset = affine(matrix, shift, features=s_a.shape[-1])
     shared, _ = _shared_after(linear, offset, m_a, s_a, m_b, s_b)
     return _log_det(shared) - _log_det(linear) - 0.5 * _log_det(s_a) - 0.5 * _log_det(s_b)
 
@@ -167,10 +179,16 @@ def loss_gradient(
     ∂L/∂K = Σ_S⁻¹ (K Σ_A + ½ δ μ_Aᵀ) − K⁻ᵀ  and  ∂L/∂b = ½ Σ_S⁻¹ δ, of shapes ``(..., d, d)`` and
     ``(..., d)``. Raises ``ValueError`` like :func:`loss`.
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
-    linear, offset = _affine(matrix, shift, features=s_a.shape[-1])
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
+    linear, offset = affine(matrix, shift, features=s_a.shape[-1])
     shared, gap = _shared_after(linear, offset, m_a, s_a, m_b, s_b)
-    precision = np.asarray(np.linalg.inv(shared))
+    try:
+        precision = np.asarray(np.linalg.inv(shared))
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            "the covariance of T(A) and B together must be positive definite, but in float64 it is "
+            "singular: their means lie too far apart for their spreads; move them together."
+        ) from None
     inverse = np.asarray(np.linalg.inv(linear))
     by_matrix = precision @ (linear @ s_a + 0.5 * _outer(gap, m_a)) - np.swapaxes(inverse, -1, -2)
     return by_matrix, 0.5 * _apply(precision, gap)
@@ -190,7 +208,7 @@ def monge_map(
     >>> matrix.tolist(), shift.tolist()
     ([[0.5]], [-0.5])
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     root, inverse_root = _power(s_a, 0.5), _power(s_a, -0.5)
     matrix = inverse_root @ _power(root @ s_b @ root, 0.5) @ inverse_root
     matrix = 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
@@ -211,9 +229,9 @@ def moment_matching_map(
     exactly one Q. ``rotation`` is ``(..., d, d)``. Raises ``ValueError`` for a ``rotation`` that
     is not orthogonal, matrices that are not covariances, and shapes that do not fit.
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
-    q = _square(rotation, name="rotation")
-    _same_features({"rotation": q, "cov_a": s_a})
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
+    q = square(rotation, name="rotation")
+    same_features({"rotation": q, "cov_a": s_a})
     error = np.abs(q @ np.swapaxes(q, -1, -2) - np.eye(q.shape[-1])).max()
     if error > 1e-8:
         raise ValueError(
@@ -233,7 +251,7 @@ def wasserstein(mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: A
     >>> float(wasserstein([0.0], [[1.0]], [3.0], [[25.0]]))  # sqrt(3² + (5 − 1)²)
     5.0
     """
-    m_a, s_a, m_b, s_b = _moments(mean_a, cov_a, mean_b, cov_b)
+    m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     root = _power(s_a, 0.5)
     cross = _power(root @ s_b @ root, 0.5)
     trace = np.trace(s_a + s_b - 2 * cross, axis1=-2, axis2=-1)
@@ -269,11 +287,12 @@ def loss_1d(
     >>> float(loss_1d(2.0, 1.0, mean_a=0.0, std_a=1.0, mean_b=1.0, std_b=2.0))
     0.0
     """
-    slope, offset = _finite(a, name="a"), _finite(b, name="b")
+    slope, offset = finite(a, name="a"), finite(b, name="b")
     if (slope == 0).any():
         raise ValueError("a must not be zero: T(x) = a x + b has to be invertible.")
-    m_a, m_b = _finite(mean_a, name="mean_a"), _finite(mean_b, name="mean_b")
-    s_a, s_b = _positive(std_a, name="std_a"), _positive(std_b, name="std_b")
+    m_a, m_b = finite(mean_a, name="mean_a"), finite(mean_b, name="mean_b")
+    s_a, s_b = positive(std_a, name="std_a"), positive(std_b, name="std_b")
+    check_broadcast(a=slope, b=offset, mean_a=m_a, std_a=s_a, mean_b=m_b, std_b=s_b)
     shared = 0.5 * ((slope * s_a) ** 2 + s_b**2) + 0.25 * (slope * m_a + offset - m_b) ** 2
     return np.asarray(np.log(shared) - np.log(np.abs(slope)) - np.log(s_a) - np.log(s_b))
 
@@ -290,8 +309,10 @@ def optimum_1d(
     >>> float(a), float(b)
     (3.0, 2.0)
     """
-    m_a, m_b = _finite(mean_a, name="mean_a"), _finite(mean_b, name="mean_b")
-    slope = _positive(std_b, name="std_b") / _positive(std_a, name="std_a")
+    m_a, m_b = finite(mean_a, name="mean_a"), finite(mean_b, name="mean_b")
+    s_a, s_b = positive(std_a, name="std_a"), positive(std_b, name="std_b")
+    check_broadcast(mean_a=m_a, std_a=s_a, mean_b=m_b, std_b=s_b)
+    slope = s_b / s_a
     return slope, m_b - slope * m_a
 
 
@@ -301,7 +322,8 @@ def _shared_after(
     """Covariance of the shared density of T(A) and B, and the gap between their means."""
     gap = _apply(linear, m_a) + offset - m_b
     moved = linear @ s_a @ np.swapaxes(linear, -1, -2)
-    return 0.5 * (moved + s_b) + 0.25 * _outer(gap, gap), gap
+    shared = 0.5 * (moved + s_b) + 0.25 * _outer(gap, gap)
+    return shared, gap
 
 
 def _log_det(matrix: Array) -> Array:
@@ -319,88 +341,3 @@ def _apply(matrix: Array, x: Array) -> Array:
 def _power(cov: Array, exponent: float) -> Array:
     eigenvalues, vectors = np.linalg.eigh(0.5 * (cov + np.swapaxes(cov, -1, -2)))
     return (vectors * eigenvalues[..., None, :] ** exponent) @ np.swapaxes(vectors, -1, -2)
-
-
-def _finite(values: ArrayLike, *, name: str) -> Array:
-    array = np.asarray(values, dtype=float)
-    if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} has {int((~np.isfinite(array)).sum())} of {array.size} values that are not "
-            "finite; remove rows with missing values before computing moments."
-        )
-    return array
-
-
-def _positive(values: ArrayLike, *, name: str) -> Array:
-    array = _finite(values, name=name)
-    if (array <= 0).any():
-        raise ValueError(
-            f"{name} must be positive, got {array.min():g}; it is a standard deviation, e.g. "
-            "x.std(), and data that never vary have no normal density."
-        )
-    return array
-
-
-def _square(values: ArrayLike, *, name: str) -> Array:
-    array = _finite(values, name=name)
-    if array.ndim < 2 or array.shape[-1] != array.shape[-2] or array.shape[-1] == 0:
-        raise ValueError(
-            f"{name} must be a square matrix of shape (..., d, d), got {array.shape}; on the real "
-            "line use the functions ending in _1d, or pass [[variance]]."
-        )
-    return array
-
-
-def _covariance(values: ArrayLike, *, name: str) -> Array:
-    array = _square(values, name=name)
-    scale = np.abs(array).max(axis=(-1, -2), keepdims=True)
-    if (np.abs(array - np.swapaxes(array, -1, -2)) > 1e-8 * scale).any():
-        raise ValueError(f"{name} must be symmetric; pass a covariance, e.g. np.cov(x.T).")
-    smallest = np.linalg.eigvalsh(array)[..., 0]
-    # Below this the determinant is rounding noise, and so is every likelihood.
-    if (smallest <= 1e-14 * scale[..., 0, 0]).any():
-        raise ValueError(
-            f"{name} must be positive definite, but its smallest eigenvalue is "
-            f"{smallest.min():.3g}; use more points than features, drop features that are "
-            "functions of others, or add a small multiple of the identity."
-        )
-    return array
-
-
-def _same_features(arrays: dict[str, Array]) -> None:
-    sizes = {name: array.shape[-1] for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        raise ValueError(
-            "all arguments must have the same number of features, got "
-            + ", ".join(f"{size} in {name}" for name, size in sizes.items())
-            + "."
-        )
-
-
-def _vector(values: ArrayLike, *, name: str) -> Array:
-    array = _finite(values, name=name)
-    if array.ndim < 1:
-        raise ValueError(
-            f"{name} must be a vector of shape (..., d), got a scalar; on the real line use the "
-            "functions ending in _1d, or pass [value]."
-        )
-    return array
-
-
-def _moments(
-    mean_a: ArrayLike, cov_a: ArrayLike, mean_b: ArrayLike, cov_b: ArrayLike
-) -> tuple[Array, Array, Array, Array]:
-    m_a, m_b = _vector(mean_a, name="mean_a"), _vector(mean_b, name="mean_b")
-    s_a, s_b = _covariance(cov_a, name="cov_a"), _covariance(cov_b, name="cov_b")
-    _same_features({"mean_a": m_a, "cov_a": s_a, "mean_b": m_b, "cov_b": s_b})
-    return m_a, s_a, m_b, s_b
-
-
-def _affine(matrix: ArrayLike, shift: ArrayLike, *, features: int) -> tuple[Array, Array]:
-    linear, offset = _square(matrix, name="matrix"), _vector(shift, name="shift")
-    _same_features({"matrix": linear, "shift": offset, "cov_a": np.empty(features)})
-    stretch = np.linalg.svd(linear, compute_uv=False)
-    # A singular matrix of rounded entries has a tiny determinant, seldom one that is zero.
-    if (stretch[..., -1] <= np.finfo(float).eps * features * stretch[..., 0]).any():
-        raise ValueError("matrix must not be singular: T(x) = K x + b has to be invertible.")
-    return linear, offset

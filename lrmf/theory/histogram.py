@@ -23,8 +23,8 @@ from scipy.special import xlogy
 
 from lrmf.checks import check_positive_int
 from lrmf.specs import Histogram
+from lrmf.theory.arguments import finite
 from lrmf.theory.divergences import histogram_jsd
-from lrmf.theory.gaussian import _finite
 
 __all__ = [
     "Histogram",
@@ -53,7 +53,7 @@ def fit(x: ArrayLike, edges: ArrayLike) -> Array:
     [0.5, 0.25, 0.25]
     """
     spec = Histogram(edges=edges)  # type: ignore[arg-type]
-    points = _finite(x, name="x")
+    points = finite(x, name="x")
     points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or points.shape[1] != len(spec.edges) or not len(points):
         raise ValueError(
@@ -151,7 +151,7 @@ def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Array, Array]:
 
 
 def _probabilities(values: ArrayLike, *, name: str) -> Array:
-    array = _finite(values, name=name)
+    array = finite(values, name=name)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(
             f"{name} must hold one probability for each cell, got shape {array.shape}; make it "

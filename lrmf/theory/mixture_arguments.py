@@ -5,18 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrmf.theory.gaussian import _finite, _positive
+from lrmf.checks import check_broadcast
+from lrmf.theory.arguments import finite, positive
 
-__all__ = ["check_broadcast", "mixture", "offset", "parameters", "with_model_variance"]
+__all__ = ["mixture", "offset", "parameters", "with_model_variance"]
 
 Array = NDArray[np.float64]
+
+_LARGEST_RATIO = 1e7
 
 
 def parameters(mu: ArrayLike, delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array, Array]:
     """Check μ, δ and σ₀, and broadcast them against each other."""
-    m, d, s = _finite(mu, name="mu"), offset(delta), _positive(sigma0, name="sigma0")
+    m, d, s = finite(mu, name="mu"), offset(delta), positive(sigma0, name="sigma0")
     check_broadcast(mu=m, delta=d, sigma0=s)
     m, d, s = np.broadcast_arrays(m, d, s)
+    ratio = np.max(np.maximum(np.abs(m), d) / s, initial=0.0)
+    if ratio > _LARGEST_RATIO:
+        raise ValueError(
+            f"mu and delta are up to {ratio:.3g} times sigma0, above {_LARGEST_RATIO:g}, where "
+            "float64 has no digits left for the modes; take a larger sigma0."
+        )
     return m, d, s
 
 
@@ -27,26 +36,20 @@ def with_model_variance(
     m, d, s = parameters(mu, delta, sigma0)
     if model_variance is None:
         return m, d, s, s**2 + d**2
-    w = _finite(model_variance, name="model_variance")
+    w = finite(model_variance, name="model_variance")
     if (w <= 0).any():
         raise ValueError(
             f"model_variance must be positive, got {w.min():g}; pass None for sigma0² + delta²."
         )
     check_broadcast(mu=m, model_variance=w)
+    ratio = np.max(np.maximum(s / np.sqrt(w), np.sqrt(w) / s), initial=0.0)
+    if ratio > _LARGEST_RATIO:
+        raise ValueError(
+            f"model_variance is up to {ratio:.3g}² times or a part of sigma0²; above "
+            f"{_LARGEST_RATIO:g}² float64 has no digits left for the smaller one."
+        )
     m, d, s, w = np.broadcast_arrays(m, d, s, w)
     return m, d, s, w
-
-
-def check_broadcast(**arrays: Array) -> None:
-    """Refuse arrays, given by name, whose shapes do not broadcast."""
-    try:
-        np.broadcast_shapes(*(a.shape for a in arrays.values()))
-    except ValueError:
-        shapes = ", ".join(f"{a.shape} in {name}" for name, a in arrays.items())
-        raise ValueError(
-            f"the arguments must broadcast against each other, got {shapes}; add an axis with "
-            "values[:, None] for a table."
-        ) from None
 
 
 def mixture(delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array]:
@@ -57,7 +60,7 @@ def mixture(delta: ArrayLike, sigma0: ArrayLike) -> tuple[Array, Array]:
 
 def offset(delta: ArrayLike) -> Array:
     """Refuse a negative δ."""
-    array = _finite(delta, name="delta")
+    array = finite(delta, name="delta")
     if (array < 0).any():
         raise ValueError(
             f"delta must not be negative, got {array.min():g}; the mixture has the modes ±delta, "

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from lrmf.theory.gaussian import _finite
+from lrmf.theory.arguments import finite
 from lrmf.theory.mixture_arguments import parameters
 from lrmf.theory.mixtures import loss_limit
 
@@ -67,7 +67,7 @@ def shared_optimum(
     (8.0, 1.25)
     """
     m, d, s = (float(value) for value in _numbers(mu, delta, sigma0))
-    floor = _finite(min_variance, name="min_variance")
+    floor = finite(min_variance, name="min_variance")
     if floor.ndim or floor < 0:
         raise ValueError(f"min_variance must be a number and not negative, got {min_variance!r}.")
     m = abs(m)
@@ -134,7 +134,7 @@ def project(
     >>> project([3.0, 4.0], offset=[0.0, 0.0], covariance=[[1.0, 0.0], [0.0, 1.0]])
     Projection(mu=5.0, delta=0.0, sigma0=1.0)
     """
-    by, u = _finite(shift, name="shift"), _finite(offset, name="offset")
+    by, u = finite(shift, name="shift"), finite(offset, name="offset")
     if by.ndim != 1 or by.shape != u.shape:
         raise ValueError(
             f"shift and offset must be of one shape (d,), got {by.shape} and {u.shape}."
@@ -172,7 +172,7 @@ def _grid(m: float, d: float, s: float) -> tuple[Array, Array]:
 
 
 def _definite(values: ArrayLike, d: int, *, name: str) -> Array:
-    matrix = _finite(values, name=name)
+    matrix = finite(values, name=name)
     if matrix.shape != (d, d):
         raise ValueError(f"{name} must be of shape ({d}, {d}) like the shift, got {matrix.shape}.")
     if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:

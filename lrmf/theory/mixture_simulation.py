@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrmf.checks import check_positive_int, check_seed
-from lrmf.theory.gaussian import _finite, _positive
+from lrmf.theory.arguments import finite, positive
 from lrmf.theory.mixture_arguments import offset
 
 __all__ = ["LineFit", "fit_line", "simulated_log_gradient"]
@@ -43,11 +43,23 @@ def simulated_log_gradient(
     """
     check_positive_int("n", n)
     check_seed(seed)
-    if dtype not in ("float32", "float64"):
+    if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    m, d, s = _finite(mu, name="mu"), offset(delta), _positive(sigma0, name="sigma0")
+    m, d, s = finite(mu, name="mu"), offset(delta), positive(sigma0, name="sigma0")
     if d.ndim or s.ndim:
         raise ValueError("delta and sigma0 must be numbers here: one sample serves every mu.")
+    largest = 0.1 * float(np.sqrt(np.finfo(dtype).max))
+    if np.max(np.abs([*m.ravel(), d, s])) > largest:
+        raise ValueError(
+            f"mu, delta and sigma0 must lie below {largest:.2g}, or their squares are too large "
+            f"for {dtype}; take other units."
+        )
+    smallest = 10.0 * float(np.sqrt(np.finfo(dtype).tiny))
+    if s < smallest:
+        raise ValueError(
+            f"sigma0 must lie above {smallest:.2g}, or its square vanishes in {dtype}; take other "
+            "units."
+        )
     rng = np.random.default_rng(seed)
     sample = d * rng.choice([-1.0, 1.0], size=n) + s * rng.normal(size=n)
     x = sample.astype(dtype)
@@ -79,7 +91,7 @@ def fit_line(mu: ArrayLike, log_gradient: ArrayLike) -> LineFit:
     >>> round(fit.slope, 6), round(fit.intercept, 6), round(fit.correlation, 6)
     (1.0, -4.0, 1.0)
     """
-    x, logs = _finite(mu, name="mu"), _finite(log_gradient, name="log_gradient")
+    x, logs = finite(mu, name="mu"), finite(log_gradient, name="log_gradient")
     if x.ndim != 1 or x.shape != logs.shape or len(x) < 3:
         raise ValueError(
             "fit_line needs mu and log_gradient of one shape (n,) with n of three or more, got "

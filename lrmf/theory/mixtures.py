@@ -64,10 +64,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from lrmf.checks import check_positive_number
-from lrmf.theory.gaussian import _finite, _positive
+from lrmf.checks import check_broadcast, check_positive_number
+from lrmf.theory.arguments import finite, positive
 from lrmf.theory.mixture_arguments import (
-    check_broadcast,
     mixture,
     parameters,
     with_model_variance,
@@ -106,8 +105,8 @@ def log_density(x: ArrayLike, *, means: ArrayLike, std: ArrayLike) -> Array:
     >>> float(log_density(0.0, means=[-1.0, 1.0], std=1.0).round(4))  # log N(1; 0, 1)
     -1.4189
     """
-    points, centers = _finite(x, name="x"), _finite(means, name="means")
-    scale = _positive(std, name="std")
+    points, centers = finite(x, name="x"), finite(means, name="means")
+    scale = positive(std, name="std")
     if centers.ndim == 0 or centers.shape[-1] == 0:
         raise ValueError(
             f"means must be of shape (..., k) with one mean or more, got {centers.shape}; write "

@@ -12,7 +12,6 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.special import rel_entr
 
 import lrmf
-from lrmf.aligners import plans
 from lrmf.backends.base import Role
 from lrmf.distances import median_bandwidth, mmd2
 from lrmf.objectives import MeanDiscrepancy
@@ -356,50 +355,3 @@ class TestTransport:
         np.testing.assert_allclose(
             entropic.history_["loss"], exact.history_["loss"], rtol=0.01, atol=0.02
         )
-
-
-class TestPlans:
-    COSTS = cdist(BATCH["source"], BATCH["target"], "sqeuclidean")
-    WITHIN = cdist(BATCH["source"], BATCH["source"], "sqeuclidean")
-
-    def test_exact(self):
-        plan = plans.exact_plan(self.COSTS)
-        np.testing.assert_allclose(plan.sum(axis=0), 1 / 11)
-        np.testing.assert_allclose(plan.sum(axis=1), 1 / 9)
-        assert np.sum(plan * self.COSTS) == pytest.approx(ot.emd2([], [], self.COSTS))
-
-    @pytest.mark.parametrize("epsilon", [5.0, 0.5, 0.02])
-    def test_entropic(self, epsilon):
-        found = plans.sinkhorn(self.COSTS, epsilon, max_iter=200_000, tolerance=1e-10)
-        expected = ot.sinkhorn(
-            np.full(9, 1 / 9), np.full(11, 1 / 11), self.COSTS, epsilon,
-            method="sinkhorn_log", numItermax=200_000, stopThr=1e-11,
-        )  # fmt: skip
-        np.testing.assert_allclose(found.plan(self.COSTS, epsilon), expected, atol=1e-8)
-        assert found.error <= 1e-10
-        assert found.value == pytest.approx(entropic_cost(self.COSTS, epsilon), rel=1e-7)
-        assert plans.divergence(expected, epsilon) + np.sum(expected * self.COSTS) == pytest.approx(
-            found.value, rel=1e-7
-        )
-
-    def test_of_a_tiny_epsilon_the_exact_plan_is_near(self):
-        found = plans.sinkhorn(self.COSTS, 1e-4, max_iter=2000, tolerance=1e-6)
-        np.testing.assert_allclose(
-            found.plan(self.COSTS, 1e-4), plans.exact_plan(self.COSTS), atol=1e-3
-        )
-
-    @pytest.mark.parametrize("epsilon", [5.0, 0.5, 0.02])
-    def test_of_a_sample_with_itself(self, epsilon):
-        found = plans.symmetric_sinkhorn(self.WITHIN, epsilon, max_iter=1000, tolerance=1e-10)
-        assert found.error <= 1e-10
-        assert found.n_iter < 60
-        assert found.value == pytest.approx(entropic_cost(self.WITHIN, epsilon), abs=1e-8)
-        np.testing.assert_allclose(found.plan(self.WITHIN, epsilon).sum(axis=0), 1 / 9)
-
-    def test_iterations_have_an_end(self):
-        for found in (
-            plans.sinkhorn(self.COSTS, 0.05, max_iter=3, tolerance=1e-12),
-            plans.symmetric_sinkhorn(self.WITHIN, 0.05, max_iter=3, tolerance=1e-12),
-        ):
-            assert found.error > 1e-12
-            assert found.n_iter <= 3

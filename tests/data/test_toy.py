@@ -158,6 +158,7 @@ def test_noise_of_the_source_has_the_same_size():
         ({"n": 10.0}, TypeError, "n must be an integer, got 10.0"),
         ({"n": True}, TypeError, "n must be an integer, got True"),
         ({"n": "10"}, TypeError, "n must be an integer, got '10'"),
+        ({"n": np.array([3])}, TypeError, r"n must be an integer, got array\(\[3\]\)"),
         ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
         ({"seed": None}, TypeError, "seed must be an integer, got None"),
     ],
@@ -171,9 +172,15 @@ def test_bad_counts_and_seeds(loader, arguments, error, message):
     ("arguments", "error", "message"),
     [
         ({"noise": -0.1}, ValueError, "noise is a standard deviation and cannot be negative"),
-        ({"noise": float("nan")}, ValueError, "noise must be finite"),
+        ({"noise": float("nan")}, ValueError, "noise must be finite, at most"),
         ({"noise": None}, TypeError, "noise must be a number"),
-        ({"rotation": float("inf")}, ValueError, r"rotation must be finite \(degrees\), got inf"),
+        ({"noise": 10**400}, ValueError, r"noise must be finite, at most 1e\+15 \(a standard"),
+        ({"rotation": np.array([1.0])}, TypeError, "rotation must be a number"),
+        (
+            {"rotation": float("inf")},
+            ValueError,
+            r"rotation must be finite, .*grees\), got inf",
+        ),
         ({"rotation": "50"}, TypeError, "rotation must be a number .*, got '50'"),
     ],
 )

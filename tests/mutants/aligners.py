@@ -37,7 +37,7 @@ entropic = partial(
 plans = partial(
     Mutant,
     file="lrmf/aligners/plans.py",
-    tests=("tests/aligners/test_discrepancies.py", "-k", "plans"),
+    tests=("tests/aligners/test_plans.py",),
 )
 
 CERTIFICATE = [
@@ -400,6 +400,25 @@ OTHERS = [
         "",
         ("tests/aligners/test_discrepancies.py", "-k", "jax and loss and sinkhorn"),
     ),
+    Mutant(
+        "selection: a fit that diverged has the best score",
+        file="lrmf/selection.py",
+        old="value, failure = WORST, self.failure_",
+        new="value, failure = 0.0, self.failure_",
+        tests=("tests/test_selection.py", "-k", "failed and diverged"),
+    ),
+    Mutant(
+        "selection: the score of an aligner that is not fitted can be asked for",
+        file="lrmf/aligners/base.py",
+        old='if not hasattr(aligner, "_event_shape"):\n            name',
+        new="if False:\n            name",
+        tests=("tests/test_selection.py", "-k", "alone"),
+    ),
+    plans(
+        "entropic plan: Newton's method forgets the potentials that it starts from",
+        old="        guess.target + epsilon * best,",
+        new="        epsilon * best,",
+    ),
     plans(
         "entropic plan: not normalised",
         old="return np.asarray(np.exp(exponents) / exponents.size)",
@@ -417,13 +436,13 @@ OTHERS = [
     ),
     entropic(
         "entropic map: sign of the cost",
-        old="softmax((potential - _costs(block, there))",
-        new="softmax((potential + _costs(block, there))",
+        old="gains = potential - _costs(block, there)",
+        new="gains = potential + _costs(block, there)",
     ),
     entropic(
         "entropic map: without the potential",
-        old="softmax((potential - _costs(block, there))",
-        new="softmax(-_costs(block, there)",
+        old="gains = potential - _costs(block, there)",
+        new="gains = -_costs(block, there)",
     ),
     closed_form(
         "coral: colours before it whitens",

@@ -285,6 +285,8 @@ GOOD = {
         ({"cov_a": [1.0, 1.0]}, r"cov_a must be a square matrix.*got \(2,\)"),
         ({"cov_b": [[np.nan, 0.0], [0.0, 1.0]]}, "cov_b has 1 of 4 values that are not finite"),
         ({"mean_a": 0.0}, "mean_a must be a vector.*_1d"),
+        ({"mean_a": [0.0, 1e76]}, r"mean_a has values up to 1e\+76, whose powers .*; take units"),
+        ({"mean_a": np.zeros((2, 2)), "mean_b": np.zeros((3, 2))}, r"broadcast .*\(3,\) in mean_b"),
         ({"mean_b": [0.0, 0.0, 0.0]}, "same number of features.*3 in mean_b"),
         ({"cov_a": np.eye(3)}, "same number of features.*3 in cov_a"),
     ],
@@ -306,6 +308,12 @@ def test_bad_maps_are_refused(call):
         call(np.eye(3), np.zeros(3), **GOOD)
     with pytest.raises(ValueError, match=r"same number of features.*1 in shift"):
         call(np.eye(2), np.zeros(1), **GOOD)
+
+
+def test_no_gradient_where_all_spread_is_lost():
+    far = {**GOOD, "mean_b": [0.0, 0.0], "cov_b": 1e-60 * np.eye(2)}
+    with pytest.raises(ValueError, match="in float64 it is singular: their means lie too far"):
+        gaussian.loss_gradient(1e-60 * np.eye(2), [1.0, -0.5], **far)
 
 
 def test_a_rotation_that_is_not_orthogonal_is_refused():
@@ -335,3 +343,10 @@ def test_bad_values_on_the_line_are_refused():
         gaussian.optimum_1d(**{**good, "std_a": [1.0, -1.0]})
     with pytest.raises(ValueError, match="b has 1 of 1 values that are not finite"):
         gaussian.loss_1d(1.0, np.inf, **good)
+    with pytest.raises(ValueError, match="std_b has values down to 1e-200, whose powers vanish"):
+        gaussian.distance_1d(**{**good, "std_b": 1e-200})
+    for call in (gaussian.distance_1d, gaussian.optimum_1d):
+        with pytest.raises(
+            ValueError, match=r"must broadcast .*\(2,\) in mean_a, .*\(3,\) in std_b"
+        ):
+            call(**{**good, "mean_a": [0.0, 1.0], "std_b": [1.0, 2.0, 3.0]})

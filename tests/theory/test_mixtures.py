@@ -365,6 +365,9 @@ def test_bad_parameters_are_refused(function):
         function(5.0, delta=-1.0, sigma0=1.0)
     with pytest.raises(ValueError, match="mu has 1 of 2 values that are not finite"):
         function([5.0, np.nan], delta=1.0, sigma0=1.0)
+    if function is not mixtures.simulated_log_gradient:
+        with pytest.raises(ValueError, match=r"up to 1e\+08 times sigma0, above 1e\+07, .* larger"):
+            function(5.0, delta=1.0, sigma0=5e-8)
 
 
 @pytest.mark.parametrize(
@@ -392,6 +395,12 @@ def test_other_bad_input():
         mixtures.simulated_log_gradient(1.0, **PAPER, dtype="float16")
     with pytest.raises(ValueError, match="delta and sigma0 must be numbers here"):
         mixtures.simulated_log_gradient(1.0, delta=[1.0, 2.0], sigma0=0.5)
+    with pytest.raises(ValueError, match=r"must lie below 1\.8e\+18, or their squares are too la"):
+        mixtures.simulated_log_gradient(1e20, **PAPER)
+    with pytest.raises(ValueError, match=r"sigma0 must lie above 1\.1e-18, or its square vanishes"):
+        mixtures.simulated_log_gradient(1.0, delta=0.0, sigma0=1e-20)
+    with pytest.raises(ValueError, match=r"model_variance is up to 1e\+08² times or a part of sig"):
+        mixtures.log_cross_entropy_gradient(1.0, delta=0.0, sigma0=1.0, model_variance=1e-16)
     with pytest.raises(ValueError, match=r"means must be of shape \(\.\.\., k\)"):
         mixtures.log_density(0.0, means=1.0, std=1.0)
     with pytest.raises(ValueError, match="std must be positive"):
