@@ -1,5 +1,6 @@
 """What makes a page readable: where lines break, what scrolls, and which icons it loads."""
 
+import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pydata_sphinx_theme
 import pytest
 from docutils import nodes
 
-from book.machinery.config import ROOT
+from book.machinery.config import ROOT, Book
 
 icons = runpy.run_path(str(ROOT / "book" / "_ext" / "light_icons.py"))
 breaks = runpy.run_path(str(ROOT / "book" / "_ext" / "line_breaks.py"))
@@ -84,3 +85,41 @@ def test_an_id_that_many_elements_have_stays_with_the_first():
     unique["drop_repeated"](None, holder, "page")
     found = [element["ids"] for element in holder.findall(nodes.Element) if element["ids"]]
     assert found == [["proof", "thm-a"], ["thm-b"]]
+
+
+def _prose(page):
+    """A chapter's text without its head, its code and its displayed formulas."""
+    text = page.source.read_text(encoding="utf8")
+    for left_out in (r"^---.*?---\n", r"```\{code-cell\}.*?```", r"\$\$.*?\$\$"):
+        text = re.sub(left_out, "", text, flags=re.DOTALL)
+    return text
+
+
+SHORT = [page for page in Book.read(ROOT).pages if page.name.startswith("book/matching/")]
+
+
+@pytest.mark.parametrize("page", SHORT, ids=lambda page: page.name)
+def test_a_chapter_is_read_in_one_sitting(page):
+    prose = _prose(page)
+    assert len(prose.split()) <= 3000
+    _, _, after_title = prose.partition("\n# ")
+    assert after_title.splitlines()[2].startswith("*In short.* ")
+    assert "{numref}" in after_title.splitlines()[2]
+    levels = re.findall(r"\{exercise(?:-start)?\}[^*]*\n\*\((.*?)[,)]", prose)
+    assert len(levels) == len(re.findall(r"\{exercise(?:-start)?\}", prose))
+    assert levels[:3] == 3 * ["warm-up"]
+    assert set(levels[3:]) <= {"easy", "medium", "hard"}
+
+
+def test_the_ways_through_the_book_lead_to_chapters_and_the_last_one_to_all():
+    text = (ROOT / "book" / "intro.md").read_text(encoding="utf8")
+
+    def links(start, end):
+        part = text[text.index(start) : text.index(end)]
+        return {f"book/{name}" for name in re.findall(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`", part)}
+
+    hour, day = links("\nOne hour\n", "\nOne day\n"), links("\nOne day\n", "\nEverything\n")
+    everything = links("(sec-plan)=", "\n## Conventions")
+    pages = {page.name for page in Book.read(ROOT).pages} - {"book/intro"}
+    assert 0 < len(hour) < len(day) < len(everything)
+    assert hour <= day <= everything == pages
