@@ -1,4 +1,4 @@
-"""Checks of "A judge and its controls"."""
+"""Checks of "A judge and its controls", and of "Aligned distributions, wrong labels"."""
 
 import itertools
 
@@ -377,3 +377,50 @@ def test_a_map_that_does_not_align_may_take_every_point_to_its_label():
     assert np.trace(plan) == pytest.approx(1.0)
     assert np.minimum(ours, theirs).sum() == pytest.approx(0.4)
     assert np.abs(plan.sum(axis=0) - theirs).max() > 0.5
+
+
+# prop-ben-david
+
+
+def excess(seed, *, weight=1.0, cells=6):
+    """The largest R_B(h) minus its bound, with some weight on λ; labels are drawn at random."""
+    a, b, _ = laws(seed, cells)
+    rng = np.random.default_rng(seed)
+    ones_a, ones_b = rng.uniform(size=(2, cells))  # probability of label 1 in a cell
+    h = np.array(list(itertools.product((0, 1), repeat=cells)))
+    h = h[rng.random(len(h)) < 0.5]
+    risk_a, risk_b = (
+        np.where(h, 1.0 - ones, ones) @ law for law, ones in ((a, ones_a), (b, ones_b))
+    )
+    bound = risk_a + np.sqrt(twice_jsd(a, b)) + weight * (risk_a + risk_b).min()
+    return (risk_b - bound).max()
+
+
+@pytest.mark.statement("prop-ben-david")
+@seeds
+def test_the_distance_and_the_best_common_classifier_bound_the_risk(seed):
+    assert max(excess(100 * seed + k) for k in range(50)) <= 0.0
+
+
+@pytest.mark.statement("prop-ben-david", control=True)
+def test_without_the_best_common_classifier_the_bound_fails():
+    assert max(excess(k, weight=0.0) for k in range(50)) > 0.0
+
+
+def sharp(epsilon=0.01):
+    """Two cells, label 0 everywhere, h wrong in the second: R_B - R_A and the distance."""
+    a, b = np.array([0.5 + epsilon, 0.5 - epsilon]), np.array([0.5 - epsilon, 0.5 + epsilon])
+    return b[1] - a[1], twice_jsd(a, b)
+
+
+@pytest.mark.statement("prop-ben-david")
+def test_the_bound_is_sharp_where_two_cells_differ_a_little(record_property):
+    gap, distance = sharp()
+    record_property("error", abs(np.sqrt(distance) - gap))
+    assert gap <= np.sqrt(distance) < gap + 1e-5
+
+
+@pytest.mark.statement("prop-ben-david", control=True)
+def test_half_the_distance_is_no_bound():
+    gap, distance = sharp()
+    assert gap > np.sqrt(distance / 2.0)
