@@ -85,7 +85,7 @@ class LRMF(SharedDensityAligner):
         self,
         *,
         transform: Any = RealNVP(hidden=(64, 64)),
-        density: Any = RealNVP(hidden=(128, 128)),
+        density: Any = RealNVP(blocks=8, hidden=(64, 64)),
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
         batch_size: int = 256,

@@ -109,7 +109,7 @@ class AUB(SharedDensityAligner):
         *,
         transform: Any = RealNVP(hidden=(64, 64)),
         target_transform: Any = None,
-        density: Any = RealNVP(hidden=(128, 128)),
+        density: Any = RealNVP(blocks=8, hidden=(64, 64)),
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
         batch_size: int = 256,

@@ -15,7 +15,7 @@ import lrmf
 
 DEFAULTS = {
     "transform": lrmf.RealNVP(hidden=(64, 64)),
-    "density": lrmf.RealNVP(hidden=(128, 128)),
+    "density": lrmf.RealNVP(blocks=8, hidden=(64, 64)),
     "backend": "jax",
     "steps": 4000,
     "batch_size": 256,
