@@ -21,6 +21,8 @@ DEFAULTS = {
     "batch_size": 256,
     "learning_rate": 1e-3,
     "seed": 0,
+    "private_steps": 0,
+    "refit_steps": 0,
 }
 
 

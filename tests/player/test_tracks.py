@@ -170,7 +170,6 @@ def test_a_real_aligner_ends_where_its_map_does():
         transform=lrmf.Affine(),
         density=lrmf.Gaussian(),
         steps=300,
-        refit_steps=10,
         snapshot_every=100,
         progress=False,
     ).fit(Xs=pair.source, Xt=pair.target)
