@@ -143,7 +143,9 @@ class TestASolverThatGivesUpOnAllTheData:
     @pytest.mark.parametrize("kind", [lrmf.LRMF, lrmf.AUB])
     def test_the_flow(self, kind, backend, monkeypatch):
         train(monkeypatch, stiff="flow")
-        model = fit(kind(transform=FOLLOWED, density=lrmf.Gaussian(), backend=backend))
+        # Refits need the images of all the data.
+        judged = {"private_steps": None, "refit_steps": 2}
+        model = fit(kind(transform=FOLLOWED, density=lrmf.Gaussian(), backend=backend, **judged))
         assert model.outcome_ == "diverged"
         assert model.status_.startswith(self.GAVE_UP)
         assert self.CURE in model.status_
