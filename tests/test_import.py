@@ -52,7 +52,7 @@ import numpy as np
 import lrmf
 a, b = np.random.default_rng(0).normal(size=(2, 20, 2))
 model = lrmf.LRMF(transform=lrmf.Affine(), density=lrmf.Gaussian(), backend={backend!r}, steps=2,
-    refit_steps=2, progress=False).fit(Xs=a, Xt=b)
+    private_steps=2, refit_steps=2, progress=False).fit(Xs=a, Xt=b)
 assert np.isfinite(model.family_certificate(a, b).lrd)
 assert model.density_.sample(3).shape == (3, 2)
 print(*(name for name in {absent} if name in sys.modules))

@@ -86,7 +86,7 @@ def family_lrd(
         steps=steps,
         private_steps=1,  # only the bound would use the private models
         seed=seed,
-        **options,
+        **{"refit_steps": 2000} | options,
     )
     certificate = model.fit(Xs=train[0], Xt=train[1]).family_certificate(*test)
     return LikelihoodRatioDistance(certificate.lrd, certificate.lrd_stderr)

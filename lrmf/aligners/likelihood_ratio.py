@@ -27,9 +27,10 @@ class LRMF(SharedDensityAligner):
 
         -E log|det ∇T(a)| - E log P_S(T(a)) - E log P_S(b) + c(A, B)
 
-    over the flow T and the shared density S, by Adam on minibatches, after fitting the private
-    densities of A and B that give c(A, B). Finally copies of S are fitted further, one to T(A)
-    and one to B, for `family_certificate`. With the constant, a loss of zero means aligned.
+    over the flow T and the shared density S, by Adam on minibatches. With ``private_steps``,
+    private densities of A and B are fitted, too, and give c(A, B): with this constant a loss of
+    zero means aligned. With ``refit_steps`` as well, copies of S are fitted further, one to T(A)
+    and one to B, for `family_certificate`. The map needs neither, nor does `certificate`.
 
     Of points far from those of `fit` no data say where they belong. T takes them where its spec
     goes on to: `RealNVP` linearly, by some large factor, `SplineFlow` nowhere beyond its bound, so
@@ -61,8 +62,8 @@ class LRMF(SharedDensityAligner):
             reasonable time, and end in maps that turn the data by some angle more or less.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
-        private_steps: steps for each private density, ``steps`` by default; 0 fits none, and the
-            loss comes without its constant.
+        private_steps: steps for each private density, ``None`` for as many as ``steps``; 0 fits
+            none, and the loss comes without its constant.
         refit_steps: steps for each refitted copy of the shared density; 0 fits none. Only
             `family_certificate` needs private densities and copies.
         refit_learning_rate: their initial step size; by default a tenth of ``learning_rate``,
@@ -110,7 +111,7 @@ class LRMF(SharedDensityAligner):
         self,
         *,
         transform: Any = RealNVP(hidden=(64, 64)),
-        density: Any = RealNVP(hidden=(128, 128)),
+        density: Any = RealNVP(blocks=8, hidden=(64, 64)),
         label_density: Any = None,
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
@@ -121,8 +122,8 @@ class LRMF(SharedDensityAligner):
         start: Literal["identity"] | None = None,
         schedule: Literal["cosine", "constant"] = "cosine",
         gradient_clip: float = 10.0,
-        private_steps: int | None = None,
-        refit_steps: int = 2000,
+        private_steps: int | None = 0,
+        refit_steps: int = 0,
         refit_learning_rate: float | None = None,
         validation_fraction: float = 0.0,
         patience: int | None = None,

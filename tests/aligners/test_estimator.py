@@ -15,12 +15,14 @@ import lrmf
 
 DEFAULTS = {
     "transform": lrmf.RealNVP(hidden=(64, 64)),
-    "density": lrmf.RealNVP(hidden=(128, 128)),
+    "density": lrmf.RealNVP(blocks=8, hidden=(64, 64)),
     "backend": "jax",
     "steps": 4000,
     "batch_size": 256,
     "learning_rate": 1e-3,
     "seed": 0,
+    "private_steps": 0,
+    "refit_steps": 0,
 }
 
 

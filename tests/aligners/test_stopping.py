@@ -162,7 +162,9 @@ class TestASolverThatGivesUpOnAllTheData:
     @pytest.mark.parametrize("kind", [lrmf.LRMF, lrmf.AUB])
     def test_the_flow(self, kind, backend, monkeypatch):
         train(monkeypatch, stiff="flow")
-        model = fit(kind(transform=FOLLOWED, density=lrmf.Gaussian(), backend=backend))
+        # Refits need the images of all the data.
+        judged = {"private_steps": None, "refit_steps": 2}
+        model = fit(kind(transform=FOLLOWED, density=lrmf.Gaussian(), backend=backend, **judged))
         assert model.outcome_ == "diverged"
         assert model.status_.startswith(self.GAVE_UP)
         assert self.CURE in model.status_
@@ -177,7 +179,11 @@ class TestASolverThatGivesUpOnAllTheData:
     @pytest.mark.parametrize("side", ["source", "target"])
     def test_a_private_density(self, side, backend, monkeypatch, tmp_path):
         train(monkeypatch, stiff=f"private {side}")
-        model = fit(lrmf.LRMF(transform=lrmf.Affine(), density=FOLLOWED, backend=backend))
+        model = fit(
+            lrmf.LRMF(
+                transform=lrmf.Affine(), density=FOLLOWED, backend=backend, private_steps=None
+            )
+        )
         assert model.outcome_ == "diverged"
         assert model.status_.startswith(f"private {side}: {self.GAVE_UP}")
         # The bound has no constant, the flow has its losses all the same.
@@ -205,14 +211,14 @@ class TestASolverThatGivesUpOnAllTheData:
 
     def test_an_earlier_failure_is_the_one_to_tell(self, monkeypatch):
         train(monkeypatch, stiff="flow", interrupted="private source")
-        model = fit(lrmf.LRMF(transform=FOLLOWED, density=lrmf.Gaussian()))
+        model = fit(lrmf.LRMF(transform=FOLLOWED, density=lrmf.Gaussian(), private_steps=None))
         assert model.status_ == "private source: interrupted at step 2"
         assert model.outcome_ == "interrupted"
 
     @pytest.mark.parametrize("stage", ["flow", "private source"])
     def test_where_nothing_was_learned_it_is_an_error(self, stage, backend, monkeypatch):
         train(monkeypatch, stiff=stage, steps=0)
-        model = lrmf.LRMF(transform=FOLLOWED, density=FOLLOWED, backend=backend)
+        model = lrmf.LRMF(transform=FOLLOWED, density=FOLLOWED, backend=backend, private_steps=None)
         with pytest.raises(SolverError, match=r"max_steps=8\. Raise max_steps"):
             fit(model)
         assert not hasattr(model, "status_")

@@ -208,6 +208,7 @@ def test_a_certificate_after_training_with_probes_is_exact():
         transform=lrmf.Affine(),
         density=small,
         steps=40,
+        private_steps=40,
         refit_steps=20,
         learning_rate=0.02,
         progress=False,

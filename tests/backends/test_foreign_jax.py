@@ -166,7 +166,6 @@ def test_an_aligner_takes_flowjax_objects():
         density=lrmf.Gaussian(),
         learning_rate=0.02,
         steps=400,
-        refit_steps=10,
         progress=False,
     )
     moved = model.fit(Xs=source, Xt=target).transform(source)

@@ -171,7 +171,6 @@ def test_a_real_aligner_ends_where_its_map_does():
         density=lrmf.Gaussian(),
         start="identity",
         steps=300,
-        refit_steps=10,
         snapshot_every=100,
         progress=False,
     ).fit(Xs=pair.source, Xt=pair.target)

@@ -354,7 +354,7 @@ def test_by_hand_and_by_the_library_the_curve_is_the_same(backend, seed, steps, 
         schedule="constant",
         gradient_clip=np.inf,
         batch_size=100,
-        refit_steps=1,
+        private_steps=None,
         dtype="float64",
         progress=False,
     ).fit(Xs=a, Xt=b)

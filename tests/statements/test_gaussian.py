@@ -334,7 +334,7 @@ def test_fitting_lands_on_the_optimum(seed, backend, record_property):
         steps=2000,
         batch_size=400,
         learning_rate=0.05,
-        refit_steps=100,
+        private_steps=None,
         dtype="float64",
         progress=False,
     ).fit(Xs=source, Xt=target)
@@ -493,7 +493,7 @@ def fit(backend, kind, source, target):
         steps=3000,
         batch_size=400,
         learning_rate=0.05,
-        refit_steps=100,
+        private_steps=None,
         dtype="float64",
         progress=False,
     ).fit(Xs=source, Xt=target)

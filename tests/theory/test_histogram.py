@@ -158,7 +158,12 @@ def test_lrd_refuses_points_outside_the_edges_before_fitting_and_after():
     with pytest.raises(ValueError, match="Xt holds 40 points outside the edges"):
         lrmf.family_lrd(a, b - 1.0, density=density, held_out=0, progress=False)
     model = lrmf.LRMF(
-        transform=lrmf.Identity(), density=density, steps=2, refit_steps=2, progress=False
+        transform=lrmf.Identity(),
+        density=density,
+        steps=2,
+        private_steps=2,
+        refit_steps=2,
+        progress=False,
     ).fit(Xs=a, Xt=b)
     with pytest.raises(ValueError, match="the image of Xs holds 40 points outside the edges"):
         model.family_certificate(a + 2.0, b)

@@ -65,6 +65,7 @@ def moments(
         steps=steps,
         batch_size=2000,
         learning_rate=0.05,
+        private_steps=None,
         refit_steps=500,
         seed=seed,
         progress=False,

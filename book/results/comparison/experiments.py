@@ -47,9 +47,8 @@ def _lrmf(**settings: Any) -> Any:
 
 def _aub(**settings: Any) -> Any:
     density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
-    return lrmf.AUB(
-        standardize=False, transform=FLOW, target_transform=FLOW, density=density, **settings
-    )
+    settings = {"standardize": False, "private_steps": None, "refit_steps": 2000} | settings
+    return lrmf.AUB(transform=FLOW, target_transform=FLOW, density=density, **settings)
 
 
 def _mmd(**settings: Any) -> Any:

@@ -54,7 +54,7 @@ def moons(
         seed=seed,
         snapshot_every=max(1, options["steps"] // SNAPSHOTS),
         progress=False,
-        **options,
+        **{"private_steps": None} | options,
     )
     # Time of the processors: it does not depend on what else a machine does.
     began = time.perf_counter(), time.process_time()

@@ -211,12 +211,14 @@ def pair(
         "learning_rate": 0.01,
         "seed": seed,
         "steps": gaussian_steps,
+        "private_steps": None,
         "refit_steps": refit_steps,
     }
     realnvp: dict[str, Any] = {
         "density": lrmf.RealNVP(hidden=(width, width)),
         "seed": seed,
         "steps": steps,
+        "private_steps": None,
         "refit_steps": refit_steps,
     }
     # Only the bound uses the private densities.
@@ -362,6 +364,7 @@ def page(
         standardize=False,
         transform=lrmf.RealNVP(hidden=(transform_width, transform_width)),
         snapshot_every=max(1, steps // FRAMES),
+        private_steps=None,
         **realnvp,
     ).fit(Xs=a, Xt=b)
 

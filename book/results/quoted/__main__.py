@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-import lrmf
 from book.results.environment import environment
+from book.results.realnvp.experiments import MOONS
 from lrmf.theory import mixtures
 
 __all__ = ["FILE", "example", "main", "sizes"]
@@ -60,10 +60,9 @@ def sizes() -> dict[str, Any]:
 
     LRMF has a map, a shared and two private densities. Back to back there are two densities.
     """
-    default = lrmf.LRMF().get_params()
     found = {}
-    for name, transform in (("moons", default["transform"]), ("one size", default["density"])):
-        t, m = (_size(spec) for spec in (transform, default["density"]))
+    for name, transform in (("moons", MOONS["transform"]), ("one size", MOONS["density"])):
+        t, m = (_size(spec) for spec in (transform, MOONS["density"]))
         found[name] = {
             "transform": t,
             "density": m,

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import lrmf
 from book.results import runner
-from book.results.realnvp.experiments import HELD_OUT, runs
+from book.results.realnvp.experiments import HELD_OUT, MOONS, runs
 
 __all__ = ["runs"]
 
@@ -30,11 +29,7 @@ if __name__ == "__main__":
             runs,
             packages=PACKAGES,
             description=__doc__,
-            models={
-                name: repr(value)
-                for name, value in lrmf.LRMF().get_params().items()
-                if name in ("transform", "density", "steps", "batch_size", "learning_rate", "dtype")
-            },
+            models={name: repr(value) for name, value in MOONS.items()},
             curve=runner.CURVE,
             held_out=HELD_OUT,
         )
