@@ -54,7 +54,7 @@ def pair(value: Any, names: tuple[str, str]) -> tuple[Any, Any]:
         raise Failed("no pair", f"the function should return two things: {names[0]}, {names[1]}.")
     if any(part is None for part in value):
         missing = names[0] if value[0] is None else names[1]
-        raise Failed("unanswered", f"not answered yet: {missing} is None.")
+        raise Failed("unanswered", f"not answered yet: there is nothing for {missing}.")
     return value
 
 
