@@ -26,7 +26,14 @@ import yaml
 
 from book.machinery.config import ROOT, BookError
 
-__all__ = ["Assignment", "Exercise", "assignments", "main", "student_page", "write_pages"]
+__all__ = [
+    "Assignment",
+    "Exercise",
+    "assignments",
+    "fingerprints",
+    "main",
+    "write_pages",
+]
 
 SOURCES, PAGES = Path("book/course"), Path("book/course/student")
 KINDS = ("task", "solution", "rubric", "alternatives", "mutants")
@@ -79,9 +86,16 @@ def assignments(root: Path = ROOT) -> list[Assignment]:
     return [_read(files[name]) for name in ASSIGNMENTS if name in files]
 
 
-def student_page(assignment: Assignment) -> str:
-    """Return the page of an assignment, in MyST."""
-    return assignment.public
+def fingerprints(root: Path = ROOT) -> set[str]:
+    """Return lines of solutions and their reasons that nothing published may hold."""
+    lines = set()
+    for assignment in assignments(root):
+        for one in assignment.exercises:
+            reasons = re.split(r"(?<=[.:]) ", one.why)
+            for line in (*one.code.split("\n"), *one.rubric.split("\n"), *reasons):
+                if len(line.strip()) >= 30 and line.strip() not in assignment.public:
+                    lines.add(line.strip())
+    return lines
 
 
 def write_pages(root: Path = ROOT, *, check: bool = False) -> list[Path]:
@@ -89,12 +103,11 @@ def write_pages(root: Path = ROOT, *, check: bool = False) -> list[Path]:
     changed = []
     for assignment in assignments(root):
         path = root / PAGES / f"{assignment.name}.md"
-        text = student_page(assignment)
-        if not path.is_file() or path.read_text(encoding="utf8") != text:
+        if not path.is_file() or path.read_text(encoding="utf8") != assignment.public:
             changed.append(path)
             if not check:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf8")
+                path.write_text(assignment.public, encoding="utf8")
     return changed
 
 

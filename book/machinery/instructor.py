@@ -41,7 +41,9 @@ def solved(assignment: Assignment, notebook: Any, answers: dict[str, str], book:
             code = answers[one.name]
             cell.source = f"{code.rstrip()}\n\n\n{line}"
             if code == one.code:
-                text = f"**Solution.** {expand_macros(one.why, book.macros)}\n\n*Points.* {one.rubric}"
+                text = (
+                    f"**Solution.** {expand_macros(one.why, book.macros)}\n\n*Points.* {one.rubric}"
+                )
                 cells.append(nbformat.v4.new_markdown_cell(text))
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index:03d}"
@@ -83,7 +85,7 @@ def guide(everything: list[Assignment], book: Book) -> str:
     lines = [
         "# Instructor's guide",
         "",
-        "Times are those that the assignments' authors planned with; nobody has measured a class yet.",
+        "Times are those that the authors planned with; nobody has measured a class yet.",
         "",
     ]
     for assignment in everything:
@@ -102,7 +104,10 @@ def table_of_checks(everything: list[Assignment], seed: int = 0) -> list[str]:
     Raises:
         BookError: a right answer fails, or a mutant does not get its own diagnosis.
     """
-    lines = ["| task | right answers that pass | errors that get their diagnosis |", "| --- | --- | --- |"]
+    lines = [
+        "| task | right answers that pass | errors that get their diagnosis |",
+        "| --- | --- | --- |",
+    ]
     total = 0
     for assignment in everything:
         names = setup(assignment)
@@ -117,14 +122,18 @@ def table_of_checks(everything: list[Assignment], seed: int = 0) -> list[str]:
                 if report.passed or report.diagnosis != finds:
                     raise BookError(f"{one.name}: {finds!r} is found to be {report.diagnosis!r}")
             total += len(one.mutants)
-            lines.append(f"| {one.name} | {len(rights)} | {len(one.mutants)} of {len(one.mutants)} |")
+            lines.append(
+                f"| {one.name} | {len(rights)} | {len(one.mutants)} of {len(one.mutants)} |"
+            )
     return [*lines, "", f"All {total} errors are found, each as what it is."]
 
 
 def setup(assignment: Assignment) -> dict[str, Any]:
     """Return the names that an assignment's first cell defines."""
     source = "\n".join(
-        line for line in assignment.setup.split("\n") if not line.startswith((":tags:", "plots.use"))
+        line
+        for line in assignment.setup.split("\n")
+        if not line.startswith((":tags:", "plots.use"))
     )
     names: dict[str, Any] = {}
     exec(compile(source, assignment.name, "exec"), names)

@@ -38,13 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             points=points,
             limits=Limits(seconds=options.seconds, memory=options.memory),
             seed=options.seed,
-            say=lambda line: sys.stdout.write(f"{line}\n") and None,
+            say=_say,
         )
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     sys.stdout.write(f"wrote {table}\n")
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

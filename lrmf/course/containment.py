@@ -60,10 +60,14 @@ class Answer:
         copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
         started = time.monotonic()
         try:
-            with _alarm(self._left), contextlib.redirect_stdout(io.StringIO()):
-                with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    return plain(self._function(*copies))
+            with (
+                _alarm(self._left),
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("ignore")
+                return plain(self._function(*copies))
         except _TimeUp:
             raise Failed(
                 "too slow",
@@ -93,7 +97,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, list):
+    if isinstance(value, list) and not any(hasattr(part, "__array__") for part in value):
         try:
             array = np.asarray(value)
         except Exception:  # rows of unequal length, or of things that are no numbers

@@ -97,7 +97,7 @@ class Points(Given):
     def sample(self, rng: np.random.Generator) -> Array:
         n = int(rng.integers(max(self.least, self.most - 2), self.most + 1))
         x = rng.normal(rng.normal(0.0, 0.5), 0.6 * self.span, size=(n, self.d) if self.d else n)
-        return np.round(np.clip(x, -2 * self.span, 2 * self.span), 3)
+        return np.asarray(np.clip(x, -2 * self.span, 2 * self.span), dtype=float).round(3)
 
     def strategy(self) -> Any:
         from hypothesis import strategies as st
@@ -183,7 +183,9 @@ class Matrices(Given):
 
     def sample(self, rng: np.random.Generator) -> Array:
         turn = np.linalg.qr(rng.normal(size=(self.d, self.d)))[0]
-        return np.round(turn @ np.diag(rng.uniform(0.5, 2.0, size=self.d)) @ turn.T @ turn, 2)
+        return np.asarray(turn @ np.diag(rng.uniform(0.5, 2.0, size=self.d)) @ turn.T @ turn).round(
+            2
+        )
 
     def strategy(self) -> Any:
         from hypothesis import strategies as st

@@ -55,7 +55,7 @@ def grade(
     if assignment not in ASSIGNMENTS:
         raise ValueError(f"there is no assignment {assignment!r}: {', '.join(ASSIGNMENTS)}")
     names = tuple(task.name for task in ASSIGNMENTS[assignment])
-    worth = {name: 1.0 for name in names} if points is None else dict(points)
+    worth = dict.fromkeys(names, 1.0) if points is None else dict(points)
     if set(worth) != set(names):
         raise ValueError(f"points must name the tasks {', '.join(names)}")
     notebooks = sorted(path for path in folder.rglob("*.ipynb") if _submitted(path, folder))
@@ -169,7 +169,9 @@ def _row(record: dict[str, Any], worth: Mapping[str, float]) -> dict[str, Any]:
         f"{name} diagnosis": task["diagnosis"] for name, task in tasks.items() if task["diagnosis"]
     }
     total = 0.0 if "changed the library" in record["problem"] else sum(got.values())
-    return {"student": record["student"], "points": total, "problem": record["problem"]} | got | said
+    return (
+        {"student": record["student"], "points": total, "problem": record["problem"]} | got | said
+    )
 
 
 def _table(path: Path, rows: list[dict[str, Any]], names: tuple[str, ...]) -> Path:

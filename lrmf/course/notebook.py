@@ -54,9 +54,7 @@ def check_notebook(path: str | os.PathLike[str] | None = None) -> NotebookReport
         try:
             document = json.loads(file.read_text(encoding="utf8"))
             text = "\n".join(
-                "".join(cell["source"])
-                for cell in document["cells"]
-                if cell["cell_type"] == "code"
+                "".join(cell["source"]) for cell in document["cells"] if cell["cell_type"] == "code"
             )
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{file} is not a notebook that can be read: {error}") from None
@@ -70,7 +68,7 @@ def check_notebook(path: str | os.PathLike[str] | None = None) -> NotebookReport
 def _own(folder: Path) -> Path:
     """Find the notebook in which this is called."""
     try:
-        from google.colab import _message
+        from google.colab import _message  # type: ignore[import-untyped]
     except ImportError:
         name = os.environ.get("JPY_SESSION_NAME", "")
         for candidate in (Path(name), Path.cwd() / Path(name).name):

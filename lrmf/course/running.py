@@ -163,7 +163,7 @@ class _Remote:
 
 
 class _Process:
-    """The notebook's process, and the pipes to it; leaving the context ends it with its children."""
+    """The notebook's process and the pipes to it; leaving the context ends it with its children."""
 
     def __init__(self, work: Path, library: Path, limits: Limits) -> None:
         calls, to_child = os.pipe()

@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> None:
         return f"{name}: recorded"
 
     course.check = record  # type: ignore[assignment]
-    course.check_notebook = lambda path=None: None  # type: ignore[assignment]
-    errors = _run(_cells(Path(notebook)), lambda: None)
+    course.check_notebook = lambda path=None: None  # type: ignore[assignment,return-value]
+    errors = _run(_cells(Path(notebook)))
     values = {
         name: {"callable": True} if callable(a) else {"value": _packed(a, plain, wire)}
         for name, a in answers.items()
@@ -68,20 +68,20 @@ def _cells(path: Path) -> list[str]:
     return ["" if source.startswith(SKIPPED) else source for source in sources]
 
 
-def _run(cells: list[str], after: Callable[[], None]) -> list[str]:
+def _run(cells: list[str]) -> list[str]:
     """Run all cells as a notebook does; an error ends its cell, not the notebook."""
     os.environ["MPLBACKEND"] = "agg"
     from IPython.core.interactiveshell import InteractiveShell
 
     shell = InteractiveShell.instance()
-    shell.run_line_magic = lambda *_, **__: None  # %matplotlib, %pip: nothing to do here
+    # %matplotlib, %pip: nothing to do here.
+    shell.run_line_magic = lambda *_, **__: None  # type: ignore[method-assign]
     errors = []
     for number, source in enumerate(cells, start=1):
         result = shell.run_cell(source, store_history=False)
         error = result.error_in_exec or result.error_before_exec
         if error is not None:
             errors.append(f"code cell {number}: {type(error).__name__}: {str(error)[:300]}")
-    after()
     return errors
 
 

@@ -106,32 +106,30 @@ class Function(Task):
         if refusal is not None:
             return refusal
         contained = Answer(answer, max(seconds, self.training or 0.0))
-        rng = np.random.default_rng(seed)
-        samples: list[Case] = []
-        while len(samples) < SAMPLES:
-            case = {name: given.sample(rng) for name, given in self.given.items()}
-            if self.related(case):
-                samples.append(case)
-
-        def wrong(case: Case) -> tuple[Aspect | None, Failed] | None:
-            return self._wrong(contained, case)
-
-        first = next(filter(None, map(wrong, samples)), None)
-        if first is not None and first[1].diagnosis in ENDS:
-            return self.report(first[1].diagnosis, str(first[1]))
-        found = smallest(self.given, self.related, wrong, seed, self.examples)
-        if found is None and first is None:
+        samples = self._samples(np.random.default_rng(seed))
+        failures = [(case, self._wrong(contained, case)) for case in samples]
+        ordinary = next(((case, failure) for case, failure in failures if failure), None)
+        if ordinary is not None and ordinary[1][1].diagnosis in ENDS:
+            failed = ordinary[1][1]
+            return self.report(failed.diagnosis, str(failed))
+        found = smallest(
+            self.given,
+            self.related,
+            lambda case: self._wrong(contained, case),
+            seed,
+            self.examples,
+        )
+        # Hypothesis may miss what is wrong for random numbers only.
+        shown = found or ordinary
+        if shown is None:
             return self.right
-        if found is None:
-            case = next(case for case in samples if wrong(case))
-            found = case, first or wrong(case)
-        case, failure = found
-        picture, alt = self._picture(contained, (first or failure)[0], case)
-        _, shown = failure
-        where = f"Smallest case found: {_arguments(case)}.\n{shown}"
-        if first is None:
+        case, (aspect, failed) = shown
+        where = f"Smallest case found: {_arguments(case)}.\n{failed}"
+        if ordinary is not None:
+            aspect, failed = ordinary[1]
+        picture, alt = self._picture(contained, aspect, case)
+        if ordinary is None:
             return self.report("special case", self.special, case=where, picture=picture, alt=alt)
-        aspect, failed = first
         mistake = None if aspect is None else self._recognised(contained, aspect, samples)
         return self.report(
             failed.diagnosis if mistake is None else mistake.name,
@@ -141,6 +139,14 @@ class Function(Task):
             picture=picture,
             alt=alt,
         )
+
+    def _samples(self, rng: np.random.Generator) -> list[Case]:
+        samples: list[Case] = []
+        while len(samples) < SAMPLES:
+            case = {name: given.sample(rng) for name, given in self.given.items()}
+            if self.related(case):
+                samples.append(case)
+        return samples
 
     def _refusal(self, answer: Any) -> Report | None:
         if answer is None or answer is Ellipsis:
@@ -164,6 +170,7 @@ class Function(Task):
         return None
 
     def _wrong(self, answer: Answer, case: Case) -> tuple[Aspect | None, Failed] | None:
+        # The first aspect that is wrong; none where there was no value to look at.
         for aspect in self.aspects:
             try:
                 got = aspect.got(answer, case)
@@ -274,7 +281,8 @@ class Statements(Task):
         if unknown:
             return self.report(
                 "no letters",
-                f"there is no statement {', '.join(unknown)}; there are {', '.join(self.thoughts)}.",
+                f"there is no statement {', '.join(unknown)}; "
+                f"there are {', '.join(self.thoughts)}.",
             )
         if not chosen:
             return self.report("unanswered", "not answered yet: no letter.")

@@ -44,11 +44,14 @@ def as_numbers(value: Any, shape: tuple[int, ...], name: str) -> NDArray[np.floa
     return array
 
 
-def pair(value: Any, names: tuple[str, str]) -> tuple[Any, Any]:
-    """Return the two parts of a result; raises ``Failed`` where there are not two."""
+def pair(value: Any, names: tuple[str, str], *, rows: bool = False) -> tuple[Any, Any]:
+    """Return the two parts of a result; raises ``Failed`` where there are not two.
+
+    One array counts as two numbers, or, with ``rows``, as its two rows.
+    """
     if value is None:
         raise Failed("unanswered", "not answered yet: the function returns nothing.")
-    if isinstance(value, np.ndarray) and value.ndim and len(value) == 2:
+    if isinstance(value, np.ndarray) and value.ndim == 1 + rows and len(value) == 2:
         return value[0], value[1]
     if not isinstance(value, tuple) or len(value) != 2:
         raise Failed("no pair", f"the function should return two things: {names[0]}, {names[1]}.")

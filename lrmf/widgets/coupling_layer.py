@@ -85,8 +85,8 @@ def _describe(state: CouplingState) -> str:
         for side, value in (("left", n.left), ("right", n.right))
     ]
     return (
-        f"A square grid after a coupling layer, with cells {ends[0]} and {ends[1]}, and bent up and "
-        f"down by up to {abs(state.shift):.1f}. Vertical lines stay where they are. Below, the "
+        f"A square grid after a coupling layer, with cells {ends[0]} and {ends[1]}, and bent up "
+        f"and down by up to {abs(state.shift):.1f}. Vertical lines stay where they are. Below, the "
         f"log-determinant against the first coordinate; its average is {n.mean + 0.0:.2f} nats."
     )
 

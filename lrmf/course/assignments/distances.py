@@ -56,7 +56,10 @@ INTERVALS = Function(
                 ),
                 Mistake(
                     "without the half",
-                    "This is the integral of |p − q|; total variation is half of it, and at most 1.",
+                    (
+                        "This is the integral of |p − q|; total variation is half of it, and at "
+                        "most 1."
+                    ),
                     lambda w, c: 2 * w,
                 ),
                 Mistake(
@@ -90,8 +93,10 @@ INTERVALS = Function(
                 ),
                 Mistake(
                     "mixture forgotten",
-                    "This is KL(P ‖ Q), infinite as soon as P has mass where Q has none. JSD compares "
-                    "each of them with the mixture.",
+                    (
+                        "This is KL(P ‖ Q), infinite as soon as P has mass where Q has none. JSD "
+                        "compares each of them with the mixture."
+                    ),
                     lambda w, c: np.inf if c["gap"] > 0 else 0.0,
                 ),
             ),
@@ -159,9 +164,11 @@ ENERGY = Function(
                     "sum for mean",
                     "You add up where an average is due; samples of different size would not be "
                     "comparable.",
-                    lambda w, c: 2 * (m := _means(c))[0] * (n := len(c["a"])) * (k := len(c["b"]))
-                    - m[1] * n**2
-                    - m[2] * k**2,
+                    lambda w, c: (
+                        2 * (m := _means(c))[0] * (n := len(c["a"])) * (k := len(c["b"]))
+                        - m[1] * n**2
+                        - m[2] * k**2
+                    ),
                 ),
                 Mistake(
                     "distance by coordinates",
@@ -215,8 +222,10 @@ MMD = Function(
                 ),
                 Mistake(
                     "factor in front forgotten",
-                    "The exponent is right. The average of a kernel over a normal density also has a "
-                    "factor in front, which is smaller than one.",
+                    (
+                        "The exponent is right. The average of a kernel over a normal density "
+                        "also has a factor in front, which is smaller than one."
+                    ),
                     lambda w, c: w * (1 + 2 * (c["s"] / c["h"]) ** 2) ** 0.5,
                 ),
                 Mistake(
@@ -237,8 +246,10 @@ MMD = Function(
     hints=(
         "MMD² is an average of the kernel within X, plus one within Y, minus twice the one across.",
         "The kernel depends on differences only, and a difference of normal variables is normal.",
-        "exp(−D²/2h²) is, up to a constant, a normal density. Averaging it over a normal D "
-        "convolves the two: variances add.",
+        (
+            "exp(−D²/2h²) is, up to a constant, a normal density. Averaging it over a normal D "
+            "convolves the two: variances add."
+        ),
     ),
 )
 
@@ -263,7 +274,10 @@ SLICED = Function(
     aspects=(
         Aspect(
             name="sliced W1",
-            text="Take one direction first, and points of equal number. Then points of unequal number.",
+            text=(
+                "Take one direction first, and points of equal number. Then points of unequal "
+                "number."
+            ),
             got=lambda answer, case: answer(case["a"], case["b"], case["directions"]),
             wanted=lambda _, case: float(
                 np.mean([stats.wasserstein_distance(*both) for both in _along(case)])
@@ -271,14 +285,18 @@ SLICED = Function(
             mistakes=(
                 Mistake(
                     "directions not normalised",
-                    "You project with the vectors as they are. A direction has length one; a vector "
-                    "twice as long would double the distance.",
+                    (
+                        "You project with the vectors as they are. A direction has length one; a "
+                        "vector twice as long would double the distance."
+                    ),
                     lambda w, c: np.mean([_work(*both) for both in _along(c, unit=False)]),
                 ),
                 Mistake(
                     "largest, not average",
-                    "You take the worst direction. That is a distance, too (max-sliced), but not the "
-                    "one asked for.",
+                    (
+                        "You take the worst direction. That is a distance, too (max-sliced), but "
+                        "not the one asked for."
+                    ),
                     lambda w, c: max(_work(*both) for both in _along(c)),
                 ),
                 Mistake(
@@ -288,8 +306,10 @@ SLICED = Function(
                 ),
                 Mistake(
                     "means only",
-                    "You compare the means of the projections. Two samples with equal means need not "
-                    "be equal: what must be compared is sorted points.",
+                    (
+                        "You compare the means of the projections. Two samples with equal means "
+                        "need not be equal: what must be compared is sorted points."
+                    ),
                     lambda w, c: np.mean([abs(x.mean() - y.mean()) for x, y in _along(c)]),
                 ),
                 Mistake(
@@ -306,8 +326,10 @@ SLICED = Function(
         ),
     ),
     hints=(
-        "Project both samples on one direction of length one. On the line the best plan never "
-        "crosses: it pairs points in order.",
+        (
+            "Project both samples on one direction of length one. On the line the best plan never "
+            "crosses: it pairs points in order."
+        ),
         "For n points against m, let each point of a count m times and each of b n times.",
         "Or integrate |F − G|, the gap between the two step functions, over the line.",
     ),
@@ -315,12 +337,14 @@ SLICED = Function(
 
 
 def _two_samples(answer: Any) -> tuple[Array, Array]:
-    first, second = pair(answer, ("a", "b"))
+    first, second = pair(answer, ("a", "b"), rows=True)
     arrays = []
     for value, name in ((first, "a"), (second, "b")):
         size = np.shape(value) if not isinstance(value, str) else ()
         if len(size) != 1:
-            raise Failed("shape", f"{name} should be points on the line, of shape (n,), not {size}.")
+            raise Failed(
+                "shape", f"{name} should be points on the line, of shape (n,), not {size}."
+            )
         arrays.append(as_numbers(value, size, name))
     if not all(np.isfinite(x).all() for x in arrays):
         raise Failed("not a number", "all points must be finite.")
@@ -337,7 +361,9 @@ BLIND = Construction(
     read=_two_samples,
     requirements=(
         Requirement(
-            "size", "Use 4 to 1000 points on each side.", lambda s: all(4 <= len(x) <= 1000 for x in s)
+            "size",
+            "Use 4 to 1000 points on each side.",
+            lambda s: all(4 <= len(x) <= 1000 for x in s),
         ),
         Requirement(
             "means differ",

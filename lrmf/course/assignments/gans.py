@@ -63,7 +63,10 @@ DISCRIMINATOR = Function(
                 ),
                 Mistake(
                     "log-odds",
-                    "These are the log-odds, the discriminator's logit. Apply the logistic function.",
+                    (
+                        "These are the log-odds, the discriminator's logit. Apply the logistic "
+                        "function."
+                    ),
                     lambda w, c: special.logit(w),
                 ),
                 Mistake(
@@ -141,25 +144,38 @@ BOUND = Function(
                 Mistake(
                     "sum for mean",
                     "You add up over points where a mean is due, for each dataset.",
-                    lambda w, c: 2 * LOG2
-                    + (s := _bound(c))[0] * len(c["logits_a"])
-                    + s[1] * len(c["logits_b"]),
+                    lambda w, c: (
+                        2 * LOG2
+                        + (s := _bound(c))[0] * len(c["logits_a"])
+                        + s[1] * len(c["logits_b"])
+                    ),
                 ),
                 Mistake(
                     "one mean over both",
                     "You average over all points in one heap; each dataset has its own mean.",
-                    lambda w, c: 2 * LOG2
-                    + 2
-                    * ((s := _bound(c))[0] * (n := len(c["logits_a"])) + s[1] * len(c["logits_b"]))
-                    / (n + len(c["logits_b"])),
+                    lambda w, c: (
+                        2 * LOG2
+                        + 2
+                        * (
+                            (s := _bound(c))[0] * (n := len(c["logits_a"]))
+                            + s[1] * len(c["logits_b"])
+                        )
+                        / (n + len(c["logits_b"]))
+                    ),
                 ),
             ),
         ),
     ),
     hints=(
-        "The classifier gives a point of A the probability σ(l), and one of B the probability 1 − σ(l).",
+        (
+            "The classifier gives a point of A the probability σ(l), and one of B the probability"
+            " 1 − σ(l)."
+        ),
         "2 JSD is at least 2 log 2 plus the mean log-probability of the right label on each side.",
-        "log σ(l) = −log(1 + e^{−l}) = −np.logaddexp(0, −l), and log(1 − σ(l)) = −np.logaddexp(0, l).",
+        (
+            "log σ(l) = −log(1 + e^{−l}) = −np.logaddexp(0, −l), and log(1 − σ(l)) = "
+            "−np.logaddexp(0, l)."
+        ),
     ),
 )
 
@@ -303,7 +319,9 @@ TAIL = Function(
                     "The normal density has the constant −½ log 2π.",
                     lambda w, c: w + 0.5 * np.log(2 * np.pi),
                 ),
-                Mistake("sign", "The slope gets smaller with the gap, not larger.", lambda w, c: -w),
+                Mistake(
+                    "sign", "The slope gets smaller with the gap, not larger.", lambda w, c: -w
+                ),
             ),
         ),
     ),

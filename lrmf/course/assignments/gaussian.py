@@ -68,8 +68,10 @@ EXPONENTIAL = Function(
                 ),
                 Mistake(
                     "half",
-                    "The shared model is paid for twice, once on each dataset: the distance is a sum "
-                    "over both, not their mean.",
+                    (
+                        "The shared model is paid for twice, once on each dataset: the distance "
+                        "is a sum over both, not their mean."
+                    ),
                     lambda w, c: w / 2,
                 ),
                 Mistake(
@@ -85,8 +87,10 @@ EXPONENTIAL = Function(
                 ),
                 Mistake(
                     "rates averaged",
-                    "You average the two private rates. The best shared rate belongs to the average "
-                    "of the means; its inverse is another number.",
+                    (
+                        "You average the two private rates. The best shared rate belongs to the "
+                        "average of the means; its inverse is another number."
+                    ),
                     lambda w, c: (
                         -2 * np.log(r := 0.5 / c["mean_a"] + 0.5 / c["mean_b"])
                         + r * (c["mean_a"] + c["mean_b"])
@@ -106,8 +110,10 @@ EXPONENTIAL = Function(
     hints=(
         "The average log-likelihood of data with mean m under the rate λ is log λ − λ m.",
         "For one dataset it is largest at λ = 1/m. Which rate maximises the sum over both?",
-        "The shared rate is two over the sum of the means. Put all three maxima together; the ones "
-        "cancel.",
+        (
+            "The shared rate is two over the sum of the means. Put all three maxima together;"
+            " the ones cancel."
+        ),
     ),
 )
 
@@ -161,22 +167,29 @@ DIAGONAL = Function(
             mistakes=(
                 Mistake(
                     "correlations seen",
-                    "You use the full covariance. The family of this task has diagonal covariances: "
-                    "it cannot see correlations.",
+                    (
+                        "You use the full covariance. The family of this task has diagonal "
+                        "covariances: it cannot see correlations."
+                    ),
                     lambda w, c: _full(c),
                 ),
                 Mistake(
                     "gap of the means forgotten",
-                    "Your shared model has the average of the variances. It must also cover the gap "
-                    "between the two means.",
+                    (
+                        "Your shared model has the average of the variances. It must also cover "
+                        "the gap between the two means."
+                    ),
                     lambda w, c: (
                         np.log(0.5 * ((m := _moments(c))[1] + m[3])) - 0.5 * np.log(m[1] * m[3])
                     ).sum(),
                 ),
                 Mistake(
                     "points counted alike",
-                    "Your shared model is fitted to all points in one heap, where the larger sample "
-                    "counts for more. In the distance both datasets have the same weight.",
+                    (
+                        "Your shared model is fitted to all points in one heap, where the larger "
+                        "sample counts for more. In the distance both datasets have the same "
+                        "weight."
+                    ),
                     lambda w, c: _pooled(c),
                 ),
                 Mistake(
@@ -206,10 +219,14 @@ DIAGONAL = Function(
     ),
     hints=(
         "A density with diagonal covariance is a product: the distance is a sum over coordinates.",
-        "In each coordinate the best shared normal density has the mean and variance of the equal "
-        "mixture of both datasets.",
-        "That variance is ½(v_a + v_b) + ¼(m_a − m_b)². The distance in one coordinate is its "
-        "logarithm minus the mean of the logarithms of v_a and v_b.",
+        (
+            "In each coordinate the best shared normal density has the mean and variance of "
+            "the equal mixture of both datasets."
+        ),
+        (
+            "That variance is ½(v_a + v_b) + ¼(m_a − m_b)². The distance in one coordinate is its "
+            "logarithm minus the mean of the logarithms of v_a and v_b."
+        ),
     ),
 )
 
@@ -248,15 +265,21 @@ SCALE = Function(
             mistakes=(
                 Mistake(
                     "spreads matched",
-                    "This matches the spreads, the best choice if a shift is allowed. Without one the "
-                    "scale also has to do something about the means.",
+                    (
+                        "This matches the spreads, the best choice if a shift is allowed. Without"
+                        " one the scale also has to do something about the means."
+                    ),
                     lambda w, c: c["std_b"] / c["std_a"],
                 ),
                 Mistake(
                     "second moments matched",
-                    "This makes the second moments equal. The shared density has a mean of its own, "
-                    "so means count for less than that.",
-                    lambda w, c: np.hypot(c["std_b"], c["mean_b"]) / np.hypot(c["std_a"], c["mean_a"]),
+                    (
+                        "This makes the second moments equal. The shared density has a mean of "
+                        "its own, so means count for less than that."
+                    ),
+                    lambda w, c: (
+                        np.hypot(c["std_b"], c["mean_b"]) / np.hypot(c["std_a"], c["mean_a"])
+                    ),
                 ),
                 Mistake("square", "This is the square of the best scale.", lambda w, c: w**2),
                 Mistake("inverse", "This maps B to A.", lambda w, c: 1 / w),
@@ -277,8 +300,10 @@ SCALE = Function(
         ),
     ),
     hints=(
-        "T(A) has mean a μ_A and standard deviation a σ_A. Write the variance S of the best shared "
-        "density as a polynomial in a.",
+        (
+            "T(A) has mean a μ_A and standard deviation a σ_A. Write the variance S of the "
+            "best shared density as a polynomial in a."
+        ),
         "The loss is log S − log a plus constants. Its derivative vanishes where a S' = S.",
         "a² appears on both sides, and the term that is linear in a cancels. Solve for a².",
     ),
@@ -346,8 +371,10 @@ ROTATION = Construction(
         ),
         Requirement(
             "optimal map",
-            "This map has loss zero, and it is the optimal transport map, the one that moves points "
-            "least. Look for one that is far from it and has loss zero all the same.",
+            (
+                "This map has loss zero, and it is the optimal transport map, the one that moves "
+                "points least. Look for one that is far from it and has loss zero all the same."
+            ),
             lambda s: not _same(s[0], OPTIMAL, 0.5),
         ),
     ),
