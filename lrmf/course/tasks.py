@@ -30,7 +30,7 @@ Value = Callable[[Answer, Case], Any]
 # Random cases with which errors are told apart, and cases that Hypothesis tries.
 SAMPLES, EXAMPLES = 6, 40
 # Failures for which no smaller case is looked for.
-ENDS = ("unanswered", "too slow", "not run", "unreadable")
+ENDS = ("unanswered", "too slow", "out of time", "not run", "unreadable")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Function(Task):
         found = smallest(
             self.given,
             self.related,
-            lambda case: self._wrong(contained, case),
+            lambda case: self._wrong_in_time(contained, case),
             seed,
             self.examples,
         )
@@ -128,6 +128,8 @@ class Function(Task):
         if ordinary is not None:
             aspect, failed = ordinary[1]
         picture, alt = self._picture(contained, aspect, case)
+        if ordinary is None and failed.diagnosis in ENDS:
+            return self.report(failed.diagnosis, str(failed), case=where)
         if ordinary is None:
             return self.report("special case", self.special, case=where, picture=picture, alt=alt)
         mistake = None if aspect is None else self._recognised(contained, aspect, samples)
@@ -182,6 +184,11 @@ class Function(Task):
                 said = f"{aspect.name}: you have {in_words(got)}, it should be {in_words(wanted)}."
                 return aspect, Failed(f"{aspect.name}: other", said)
         return None
+
+    def _wrong_in_time(self, answer: Answer, case: Case) -> tuple[Aspect | None, Failed] | None:
+        """As ``_wrong``, for the search: when its time is up, nothing more is found."""
+        failure = self._wrong(answer, case)
+        return None if failure and failure[1].diagnosis == "out of time" else failure
 
     def _recognised(self, answer: Answer, aspect: Aspect, samples: list[Case]) -> Mistake | None:
         """Return the usual error that does to all random cases what this answer does."""

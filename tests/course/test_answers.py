@@ -159,6 +159,14 @@ def test_an_interrupt_gets_through():
         Answer(interrupted, 5.0)(1.0)
 
 
+def test_a_slow_answer_that_is_right_passes(flows):
+    def slow(y, a, b):
+        time.sleep(0.1)
+        return flows["density"](y, a, b)
+
+    assert course.check("flows.density", slow)
+
+
 def test_inputs_are_copies():
     x = np.ones(3)
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sys
+import types
 
 import nbformat
 import numpy as np
@@ -210,6 +212,28 @@ def test_a_notebook_is_checked_from_the_top(hand_in, tmp_path, monkeypatch):
     text = repr(found)
     assert "5 of 6 tasks are right when the notebook runs from the top" in text
     assert "NameError: name 'defined_elsewhere'" in text
+
+
+def test_in_colab_the_notebook_is_asked_for(tmp_path, monkeypatch):
+    source = ["course.check(\n", "    'flows.density', f)"]
+    notebook = {"cells": [{"cell_type": "code", "source": source}]}
+    colab = types.ModuleType("google.colab")
+    colab._message = types.SimpleNamespace(
+        blocking_request=lambda what, timeout_sec: {"ipynb": notebook}
+    )
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    seen = []
+
+    def run(path, *, names, limits):
+        seen.append(json.loads(path.read_text(encoding="utf8")))
+        reports = tuple(course.Report(name=name, passed=True) for name in names)
+        return Outcome(reports=reports, problem="so to say")
+
+    monkeypatch.setattr("lrmf.course.running.run_notebook", run)
+    found = course.check_notebook()
+    assert seen == [notebook]
+    assert "1 of 1 tasks are right" in repr(found)
+    assert "so to say" in repr(found)
 
 
 def test_a_notebook_that_cannot_be_checked_is_named(tmp_path, monkeypatch):
