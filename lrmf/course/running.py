@@ -237,8 +237,9 @@ _GONE = "the notebook's process ended: it used too much memory, or was told to s
 
 
 def _environment(work: Path, library: Path) -> dict[str, str]:
-    """What a notebook's process sees of the environment: nothing of yours."""
-    return {
+    """What a notebook's process sees of the environment: of yours, only where the data lie."""
+    data = {name: os.environ[name] for name in ("LRMF_DATA_DIR",) if name in os.environ}
+    return data | {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(work),
         "TMPDIR": str(work),
