@@ -2,13 +2,26 @@
 
 import dataclasses
 import secrets
+import types
 
 import numpy as np
 import pytest
 
+import lrmf
 from lrmf import course
 from lrmf.course import tasks
 from lrmf.course.given import Points
+
+
+@pytest.fixture(autouse=True)
+def _a_quick_judge(monkeypatch):
+    """The judge takes two seconds and has tests of its own: here it looks at the means only."""
+
+    def judge(moved, target):
+        apart = np.abs(np.mean(moved, axis=0) - np.mean(target, axis=0)).max()
+        return types.SimpleNamespace(decision="aligned" if apart < 1 else "not aligned")
+
+    monkeypatch.setattr(lrmf, "lrd", judge)
 
 
 def examine(name, answer, seed=0, examples=8):
@@ -55,13 +68,15 @@ def test_each_assignment_has_all_three_levels():
         assert {task.level for task in names} == {"derive", "code", "judge"}
 
 
-def test_the_smallest_case_is_shown(flows):
+def test_the_smallest_case_is_shown(flows, monkeypatch):
+    monkeypatch.setattr("lrmf.course.search.SECONDS", 10.0)
+
     def forgotten(x, s, t):
         return flows["coupling"](x, s, t)[0], np.zeros(len(x))
 
     report = course.check("flows.coupling", forgotten)
     assert report.diagnosis == "log_det forgotten"
-    assert "x = [[0., 0., 0., 0.]], s = x ↦ [0.0, 0." in report.case
+    assert "Smallest case found: x = [[0., 0., 0., 0.]], s = x ↦ " in report.case
     assert "you have [0.], it should be [" in report.case
 
 
@@ -78,13 +93,20 @@ def test_cases_are_those_of_the_seed(flows):
     assert first == second
 
 
-def test_float32_and_other_arrays_are_accepted(flows):
-    jnp = pytest.importorskip("jax.numpy")
+class Tensor:
+    """What JAX and TensorFlow return, as seen from NumPy: single precision, and no array."""
 
+    def __init__(self, value):
+        self.value = np.asarray(value, dtype="float32")
+
+    def __array__(self, dtype=None, copy=None):
+        return self.value.astype(dtype or "float32")
+
+
+def test_tensors_in_single_precision_are_accepted(flows):
     def forward(x, s, t):
-        x1, x2 = jnp.asarray(x, "float32")[:, :2], jnp.asarray(x, "float32")[:, 2:]
-        scale = jnp.asarray(s(x1), "float32")
-        return jnp.concatenate([x1, x2 * jnp.exp(scale) + t(x1)], axis=1), scale.sum(axis=1)
+        y, log_det = flows["coupling"](x.astype("float32"), s, t)
+        return [Tensor(y), Tensor(log_det)]
 
     assert examine("flows.coupling", forward)
 

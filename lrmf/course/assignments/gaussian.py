@@ -361,7 +361,7 @@ ROTATION = Construction(
         ),
         Requirement(
             "covariance differs",
-            "K Σ_A Kᵀ is not Σ_B.",
+            "The covariance of T(A), K Σ_A Kᵀ, is not Σ_B.",
             lambda s: _same(_carried(s[0], SOURCE[1]), TARGET[1]),
         ),
         Requirement(

@@ -148,7 +148,7 @@ def _half(case: Case, k: int, n: int) -> float:
 
 GAIN = Function(
     name="real_pair.gain",
-    level="code",
+    level="derive",
     given={"right": Bits(2, most=16)},
     special="In general your function is right. What should it say when no answer has changed?",
     aspects=(
