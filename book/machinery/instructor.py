@@ -178,7 +178,8 @@ def _section(one: Exercise, book: Book) -> list[str]:
     ]
     for _, finds in one.mutants:
         said = texts.get(finds, "what is wrong with the form of the answer")
-        lines.append(f"| {finds} | {said} |".replace("\n", " "))
+        said = said.replace("\n", " ").replace("|", "\\|")
+        lines.append(f"| {finds} | {said} |")
     return [*lines, ""]
 
 
