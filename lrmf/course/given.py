@@ -19,6 +19,7 @@ __all__ = [
     "Given",
     "Matrices",
     "Points",
+    "PointsOf",
     "Real",
     "Stretch",
     "Stretches",
@@ -114,6 +115,21 @@ class Points(Given):
         i = np.arange(len(x))
         corners = np.stack([i & 1, (i >> 1) & 1, (i ^ (i >> 1)) & 1], axis=1) * 2.0 - 1.0
         return x + (corners[:, : self.d] if self.d else corners[:, 0])
+
+
+@dataclasses.dataclass(frozen=True)
+class PointsOf(Given):
+    """Points in one of several spaces."""
+
+    spaces: tuple[Points, ...]
+
+    def sample(self, rng: np.random.Generator) -> Array:
+        return self.spaces[int(rng.integers(len(self.spaces)))].sample(rng)
+
+    def strategy(self) -> Any:
+        from hypothesis import strategies as st
+
+        return st.one_of(*(space.strategy() for space in self.spaces))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,10 +44,18 @@ def check_notebook(path: str | os.PathLike[str] | None = None) -> NotebookReport
         path: the notebook's file, where it is not found.
 
     Raises:
+        ImportError: on Windows.
         ValueError: it is not found, is no notebook, or checks none of the course's tasks.
     """
     from lrmf.course.assignments import TASKS
-    from lrmf.course.running import Limits, run_notebook
+
+    try:
+        from lrmf.course.running import Limits, run_notebook
+    except ImportError as error:  # the limits of a process are those of Unix
+        raise ImportError(
+            f"check_notebook needs Linux or macOS ({error}). Elsewhere restart the kernel and run "
+            "all cells."
+        ) from error
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(path) if path is not None else _own(Path(folder))

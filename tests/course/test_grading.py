@@ -245,6 +245,12 @@ def test_in_colab_the_notebook_is_asked_for(ran, monkeypatch):
     assert ran == [NOTEBOOK]
 
 
+def test_on_windows_the_way_out_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lrmf.course.running", None)
+    with pytest.raises(ImportError, match=r"needs Linux or macOS .* restart the kernel"):
+        course.check_notebook("a.ipynb")
+
+
 def test_a_notebook_that_cannot_be_checked_is_named(tmp_path, monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     with pytest.raises(ValueError, match="cannot find out which notebook this is"):

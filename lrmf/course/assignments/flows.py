@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from lrmf.course.assignments.flows_layer import COUPLING, INVERSE
-from lrmf.course.given import Points, Real
+from lrmf.course.given import Points, PointsOf, Real
 from lrmf.course.numerics import Layers, log_det, pulled, slope
 from lrmf.course.tasks import Aspect, Case, Function, Mistake, Statements, Task
 
@@ -123,7 +123,10 @@ def _ar2(case: Case) -> Array:
 RADIAL = Function(
     name="flows.radial",
     level="derive",
-    given={"x": Points(3, most=4, span=1.0), "a": Real(0.0, 0.5)},
+    given={
+        "x": PointsOf(tuple(Points(d, most=4, span=1.0) for d in (2, 3, 4))),
+        "a": Real(0.0, 0.5),
+    },
     aspects=(
         Aspect(
             name="log_det",
@@ -136,7 +139,7 @@ RADIAL = Function(
                     "along the ray as across",
                     "You stretch by exp(a|x|²) in all directions alike. Along the ray the factor "
                     "itself changes with x as well.",
-                    lambda w, c: 3 * _ar2(c),
+                    lambda w, c: c["x"].shape[1] * _ar2(c),
                 ),
                 Mistake(
                     "one direction too few",
@@ -148,18 +151,23 @@ RADIAL = Function(
                     "only along the ray",
                     "This is the stretching along the ray. What happens in the two directions "
                     "across?",
-                    lambda w, c: w - 2 * _ar2(c),
+                    lambda w, c: _ar2(c) + np.log1p(2 * _ar2(c)),
+                ),
+                Mistake(
+                    "one dimension for all",
+                    "This is right in three dimensions only. The task asks for every d.",
+                    lambda w, c: w + (3 - c["x"].shape[1]) * _ar2(c),
                 ),
                 Mistake(
                     "derivative of the square",
                     "Differentiate r exp(a r²) again: the inner derivative has a factor 2.",
-                    lambda w, c: 3 * _ar2(c) + np.log1p(_ar2(c)),
+                    lambda w, c: w - np.log1p(2 * _ar2(c)) + np.log1p(_ar2(c)),
                 ),
                 Mistake(
                     "length, not its square",
                     "You take the length |x| where the map has its square.",
                     lambda w, c: (
-                        3 * c["a"] * (r := np.linalg.norm(c["x"], axis=1))
+                        c["x"].shape[1] * c["a"] * (r := np.linalg.norm(c["x"], axis=1))
                         + np.log1p(2 * c["a"] * r)
                     ),
                 ),
