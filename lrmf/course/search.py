@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lrmf.course.given import Given
@@ -32,7 +34,7 @@ def smallest(
     """
     try:
         import hypothesis
-        from hypothesis import strategies as st
+        from hypothesis import configuration, strategies as st
     except ImportError as error:
         raise ImportError(
             "The checks of the course look for small counterexamples with Hypothesis, which could "
@@ -58,6 +60,8 @@ def smallest(
         suppress_health_check=list(hypothesis.HealthCheck),
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
     )
+    # It keeps what it computes about modules in the current folder, among a student's notebooks.
+    configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "lrmf-hypothesis")
     cases = st.fixed_dictionaries({name: one.strategy() for name, one in given.items()})
     try:
         with warnings.catch_warnings():
@@ -66,5 +70,7 @@ def smallest(
     except hypothesis.errors.HypothesisException:
         # None found, or it ran out of time while it made one simpler.
         return best[-1] if best else None
+    finally:
+        configuration.set_hypothesis_home_dir(None)
     failure = wrong(case)
     return best[-1] if failure is None else (case, failure)

@@ -131,6 +131,13 @@ def test_without_hypothesis_the_extra_is_named(monkeypatch, flows):
         course.check("flows.density", flows["density"])
 
 
+def test_nothing_is_left_in_the_student_s_folder(flows, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hypothesis.configuration.__hypothesis_home_directory_default", tmp_path)
+    assert course.check("flows.density", flows["density"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_seals_open_for_right_letters_only():
     letters = tuple("abcdef")
     seal = tasks.sealed("some.task", letters, frozenset("bd"))
