@@ -414,7 +414,7 @@ STATEMENTS = Statements(
     hints=(
         "Sort the distances first: which of them use densities only, which use lengths?",
         "For b and e there is a counterexample with one or two points on each side.",
-        "The chapter's section on samples measures c.",
+        "The chapter on samples measures c.",
     ),
 )
 
