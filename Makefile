@@ -84,8 +84,12 @@ lint: $(INSTALLED) ## check format, style and types
 	$(BIN)/mypy
 
 .PHONY: notebooks
-notebooks: $(INSTALLED) ## write each chapter's plain notebook beside its source
+notebooks: $(INSTALLED) ## write the course's pages, and each chapter's plain notebook
 	$(BIN)/python -m book.machinery.notebooks
+
+.PHONY: instructor
+instructor: $(INSTALLED) ## write the pack for course staff, with solutions, into _build/instructor
+	$(BIN)/python -m book.machinery.course --instructor _build/instructor
 
 .PHONY: statements
 statements: $(INSTALLED) ## run the changed checks of statements and write the pages that quote them

@@ -1,6 +1,7 @@
 from . import (
     aligners as aligners,
     backends as backends,
+    course as course,
     data as data,
     distances as distances,
     games as games,

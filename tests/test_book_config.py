@@ -146,7 +146,7 @@ def test_cache_is_cleared_when_other_data_are_at_hand(built):
     assert not (output / "executed").exists()
 
 
-@pytest.mark.parametrize("extra", [None, "jax", "tfp", "notebook", "book", "dev"])
+@pytest.mark.parametrize("extra", [None, "jax", "tfp", "course", "notebook", "book", "dev"])
 def test_lock_satisfies_the_floors(extra):
     pins = locked()
     for requirement in requirements(extra):

@@ -105,10 +105,12 @@ def test_the_script_writes_numbers_like_the_library():
     assert results == [signed(value, 2) for value in given]
 
 
-def test_the_script_stands_where_the_chapter_has_the_picture():
-    (figure,) = call(["FIGURE"])
-    chapter = (ROOT / "book" / "likelihood_ratio" / "gaussian.md").read_text(encoding="utf8")
-    assert chapter.count(f"    name: {figure}\n") == 1
+def test_the_script_stands_where_the_pages_have_the_picture():
+    (figures,) = call(["FIGURES"])
+    pages = ("likelihood_ratio/gaussian.md", "course/student/gaussian.md")
+    for figure, page in zip(figures, pages, strict=True):
+        text = (ROOT / "book" / page).read_text(encoding="utf8")
+        assert text.count(f"    name: {figure}\n") == 1
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
     settings = config["sphinx"]["config"]
     assert [SCRIPT.name, {"defer": "defer"}] in settings["html_js_files"]

@@ -10,20 +10,27 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from scipy import stats
 
 import lrmf
 from lrmf import widgets
 from lrmf.theory import gaussian as gaussian_theory, mixtures as mixture_theory
+from lrmf.widgets.coupling_layer import coupling_numbers
 from lrmf.widgets.gaussian_case import gaussian_numbers
 from lrmf.widgets.mixture_distance import mixtures_numbers
+from lrmf.widgets.shifted_bells import seen_numbers
 from lrmf.widgets.vanishing import vanishing_numbers
 
 CASES = {
+    "coupling": (widgets.coupling, widgets.CouplingState, widgets.draw_coupling),
+    "seen": (widgets.seen, widgets.SeenState, widgets.draw_seen),
     "gaussian": (widgets.gaussian, widgets.GaussianState, widgets.draw_gaussian),
     "mixtures": (widgets.mixtures, widgets.MixturesState, widgets.draw_mixtures),
     "vanishing": (widgets.vanishing_gradient, widgets.VanishingState, widgets.draw_vanishing),
 }
 NUMBERS = {
+    "coupling": coupling_numbers,
+    "seen": seen_numbers,
     "gaussian": gaussian_numbers,
     "mixtures": mixtures_numbers,
     "vanishing": vanishing_numbers,
@@ -278,3 +285,22 @@ def test_the_vanishing_gradient_is_that_of_the_theory():
     assert math.exp(n.log_gradient) == pytest.approx(gradient, rel=1e-9)
     assert n.slope == pytest.approx(0.4 * math.sqrt(2))
     assert n.log_samples == pytest.approx(19.8, abs=0.1)
+
+
+def test_the_distances_seen_are_those_of_the_closed_forms():
+    n = seen_numbers(widgets.SeenState(gap=3.0))
+    assert n.total_variation == pytest.approx(2 * stats.norm.cdf(1.5) - 1, abs=1e-4)
+    assert n.wasserstein == pytest.approx(3.0, abs=1e-6)
+    x, y = np.random.default_rng(0).normal(size=(2, 2000))
+    sampled = lrmf.distances.energy_distance(x, y + 3.0)
+    assert n.energy == pytest.approx(sampled, rel=0.05)
+    jsd = lrmf.theory.divergences.jsd(stats.norm().logpdf, stats.norm(3.0).logpdf)
+    assert n.jsd == pytest.approx(jsd, abs=1e-6)
+    assert max(seen_numbers(widgets.SeenState(gap=0.0))) < 1e-9
+
+
+def test_the_coupling_layer_stretches_by_its_log_determinant():
+    n = coupling_numbers(widgets.CouplingState(scale=1.0, level=0.5, shift=1.5))
+    assert n.left == pytest.approx(0.5 - math.tanh(1.5))
+    assert n.right == pytest.approx(0.5 + math.tanh(1.5))
+    assert n.mean == pytest.approx(0.5)

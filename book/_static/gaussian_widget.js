@@ -6,7 +6,7 @@
 (function () {
   "use strict";
 
-  const FIGURE = "fig-gaussian-try";
+  const FIGURES = ["fig-gaussian-try", "fig-course-gaussian"];
 
   const CONTROLS = [
     { name: "mean_a", text: "μ_A, mean of A", start: -1, low: -3, high: 3, step: 0.1 },
@@ -86,7 +86,7 @@
   }
 
   if (typeof module !== "undefined" && module.exports) {
-    module.exports = { CONTROLS, FIGURE, clamp, numbers, density, ticks, fixed, signed };
+    module.exports = { CONTROLS, FIGURES, clamp, numbers, density, ticks, fixed, signed };
     return;
   }
 
@@ -218,7 +218,7 @@
     const inputs = new Map();
     const controls = element("div", { class: "lrmf-controls" });
     for (const { name, text, low, high, step } of CONTROLS) {
-      const id = `${FIGURE}-${name}`;
+      const id = `${figure.id}-${name}`;
       const input = element("input", { id, type: "range", min: low, max: high, step });
       const output = element("output", { for: id });
       input.addEventListener("input", () => {
@@ -293,8 +293,10 @@
   }
 
   function begin() {
-    const figure = document.getElementById(FIGURE);
-    if (figure) mount(figure);
+    for (const id of FIGURES) {
+      const figure = document.getElementById(id);
+      if (figure) mount(figure);
+    }
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);

@@ -20,6 +20,7 @@ from myst_parser.config.main import MdParserConfig
 from book.machinery import backends
 from book.machinery.citations import Citations
 from book.machinery.config import ROOT, Book, BookError, Page
+from book.machinery.course import write_pages
 from book.machinery.labels import Labels
 from book.machinery.plain import Renderer
 
@@ -109,10 +110,10 @@ def without_heading(source: str) -> str:
 
 def write_notebooks(root: Path = ROOT, *, check: bool = False) -> list[Path]:
     """Write the notebooks that differ from their sources; with check, only name them."""
+    changed = write_pages(root, check=check)
     book = Book.read(root)
     labels, citations = Labels(book), Citations(book.bibliographies)
     pages = chapters(book)
-    changed = []
     for page in pages:
         text = notebook(book, labels, citations, page)
         path = page.notebook

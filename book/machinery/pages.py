@@ -6,6 +6,7 @@ import argparse
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bs4 import BeautifulSoup, Tag
 
 from book.machinery import backends
 from book.machinery.config import ROOT, Book, BookError, Page
+from book.machinery.course import fingerprints
 from book.machinery.labels import STATEMENTS, Labels
 
 __all__ = ["main", "problems", "sphinx_numbers"]
@@ -26,6 +28,7 @@ def problems(book: Book, output: Path) -> Iterator[str]:
     yield from _wrong_numbers(book, environment)
     if (output / "html" / "_sources").exists():
         yield "the sources are published: they show the solutions"
+    yield from _solutions(book, output / "html")
     for page in book.pages:
         file = output / "html" / f"{page.name}.html"
         soup = BeautifulSoup(file.read_text(encoding="utf8"), "html.parser")
@@ -78,6 +81,20 @@ def _wrong_numbers(book: Book, environment: Any) -> Iterator[str]:
                 f"{label.page.name}: {name} is {label.kind} {number} on the page, "
                 f"{label.number} in the notebook"
             )
+
+
+def _solutions(book: Book, html: Path) -> Iterator[str]:
+    """Nothing that is published may hold a solution of the course, the search index included."""
+    lines = fingerprints(book.root)
+    if not lines:
+        return
+    for file in sorted(html.rglob("*")):
+        ours = "mathjax" not in file.parts
+        if ours and file.suffix in (".html", ".js", ".json", ".ipynb", ".md", ".txt"):
+            text = unescape(file.read_text(encoding="utf8", errors="replace"))
+            for line in lines:
+                if line in text:
+                    yield f"{file.relative_to(html)} holds a line of a solution: {line}"
 
 
 def _missing_alt(article: Tag) -> Iterator[str]:

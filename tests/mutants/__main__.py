@@ -20,6 +20,7 @@ from tests.mutants import (
     aligners,
     backends,
     couplings,
+    course,
     files,
     formulas,
     judging,
@@ -33,7 +34,18 @@ __all__ = ["ALL", "main"]
 
 ALL = tuple(
     mutant
-    for part in (specs, couplings, backends, learning, files, aligners, formulas, judging, units)
+    for part in (
+        specs,
+        couplings,
+        backends,
+        learning,
+        files,
+        aligners,
+        formulas,
+        judging,
+        units,
+        course,
+    )
     for mutant in part.MUTANTS
 )
 

@@ -1,0 +1,100 @@
+"""A coupling layer in the plane: what it does to a grid, and to volumes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrmf import plots
+from lrmf.widgets.explorer import Explorer, State, number
+from lrmf.widgets.panels import two_panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["CouplingNumbers", "CouplingState", "coupling", "coupling_numbers", "draw_coupling"]
+
+Array = NDArray[np.float64]
+REACH = 1.5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CouplingState(State):
+    """The layer y1 = x1, y2 = x2 exp(s(x1)) + t(x1) with s = c + a tanh(x1), t = b sin(2 x1)."""
+
+    scale: float = number("a, slope of s", 0.8, -1.5, 1.5, 0.1)
+    level: float = number("c, level of s", 0.0, -1.0, 1.0, 0.1)
+    shift: float = number("b, size of t", 0.4, -1.5, 1.5, 0.1)
+
+
+class CouplingNumbers(NamedTuple):
+    """Log-determinants in nats at the left and right end, and their average over the grid."""
+
+    left: float
+    right: float
+    mean: float
+
+
+def log_det(state: CouplingState, x: Array) -> Array:
+    """Return log|det| of the layer where the first coordinate is x: s(x)."""
+    return np.asarray(state.level + state.scale * np.tanh(x))
+
+
+def coupling_numbers(state: CouplingState) -> CouplingNumbers:
+    """Compute the log-determinant at both ends of the grid, and its average."""
+    values = log_det(state, np.linspace(-REACH, REACH, 201))
+    return CouplingNumbers(float(values[0]), float(values[-1]), float(values.mean()))
+
+
+def draw_coupling(state: CouplingState) -> Figure:
+    """Draw the image of a square grid, coloured by the log-determinant, and s itself."""
+    x = np.linspace(-REACH, REACH, 19)
+    first, second = np.meshgrid(x, x)
+    moved = second * np.exp(log_det(state, first)) + state.shift * np.sin(2 * first)
+    centres = 0.5 * (x[1:] + x[:-1])
+    colors = np.tile(log_det(state, centres), (len(centres), 1))
+    figure, top, bottom = two_panels(6.0, 1.8)
+    top.pcolormesh(
+        first, moved, colors, cmap="RdBu_r", vmin=-2.5, vmax=2.5, edgecolors="#777777",
+        linewidth=0.3,
+    )  # fmt: skip
+    top.plot(
+        [-REACH, REACH, REACH, -REACH, -REACH],
+        [-REACH, -REACH, REACH, REACH, -REACH],
+        "--",
+        color=plots.COLORS["reference"],
+        linewidth=1.2,
+    )
+    top.set(xlabel="$y_1 = x_1$", ylabel="$y_2$", title="image of the dashed square")
+    top.grid(visible=False)
+    line = np.linspace(-REACH, REACH, 201)
+    bottom.plot(line, log_det(state, line), color=plots.COLORS["shared"])
+    bottom.axhline(0.0, color=plots.COLORS["reference"], linewidth=1.0)
+    bottom.set(xlabel="$x_1$", ylabel=r"$\log|\det\nabla T|$", ylim=(-2.7, 2.7))
+    return figure
+
+
+def _describe(state: CouplingState) -> str:
+    n = coupling_numbers(state)
+    ends = [
+        f"{'stretched' if value > 0 else 'squeezed' if value < 0 else 'left as they are'}"
+        f" on the {side} ({value + 0.0:.2f} nats)"
+        for side, value in (("left", n.left), ("right", n.right))
+    ]
+    return (
+        f"A square grid after a coupling layer, with cells {ends[0]} and {ends[1]}, and bent up "
+        f"and down by up to {abs(state.shift):.1f}. Vertical lines stay where they are. Below, the "
+        f"log-determinant against the first coordinate; its average is {n.mean + 0.0:.2f} nats."
+    )
+
+
+def coupling(**start: float) -> Explorer:
+    """Explore a coupling layer: the image of a grid, and the log-determinant.
+
+    Args:
+        **start: numbers of :class:`CouplingState` that differ from their start.
+    """
+    return Explorer(CouplingState(**start), draw_coupling, _describe)
