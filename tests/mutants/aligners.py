@@ -294,8 +294,8 @@ TRAINED = [
     ),
     trained(
         "fit: a half of the result is assigned before the fit ends",
-        old="        recipe = own._recipe(tuple(domains))\n",
-        new="        recipe = self._fitted_recipe = own._recipe(tuple(domains))\n",
+        old="        recipe = extended = own._recipe(tuple(domains))\n",
+        new="        recipe = extended = self._fitted_recipe = own._recipe(tuple(domains))\n",
         tests=(RECIPE, "-k", "as_it_was and lrmf"),
     ),
     trained(
