@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from tqdm.asyncio import tqdm_asyncio
@@ -28,8 +28,10 @@ from .minibatches import Minibatches, Points, Weights
 from .specs import Arrays, Spec
 from .stepwise import Assistant, StepwiseTrainer
 
-__all__ = ["FitConfig", "FitResult", "fit"]
+__all__ = ["FitConfig", "FitResult", "Schedule", "fit"]
 
+#: How a learning rate changes over the steps.
+Schedule = Literal["cosine", "warmup cosine", "constant"]
 Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
 
 
@@ -43,7 +45,8 @@ class FitConfig:
             this size is used whole in every step (padded with points of weight zero, so that its
             size is no compiled shape).
         learning_rate: Adam's step size at the start.
-        schedule: ``"cosine"`` decays it to zero over the steps, ``"constant"`` keeps it.
+        schedule: ``"cosine"`` decays it to zero over the steps, ``"warmup cosine"`` lets it rise
+            from zero over the first twentieth of them, too, and ``"constant"`` keeps it.
         gradient_clip: largest norm of the gradient over all arrays.
         chunk: steps per compiled call, the unit in which everything else happens.
         snapshot_every: keep the arrays at step 0 and at the first chunk end after each multiple.
@@ -54,7 +57,7 @@ class FitConfig:
     steps: int = 4000
     batch_size: int = 256
     learning_rate: float = 1e-3
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Schedule = "cosine"
     gradient_clip: float = 10.0
     chunk: int = 100
     snapshot_every: int | None = None
@@ -67,15 +70,20 @@ class FitConfig:
                 check_positive_int(name, value)
         check_positive_number("learning_rate", self.learning_rate)
         check_positive_number("gradient_clip", self.gradient_clip, infinite=True)
-        if not isinstance(self.schedule, str) or self.schedule not in ("cosine", "constant"):
-            raise ValueError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
+        if not isinstance(self.schedule, str) or self.schedule not in get_args(Schedule):
+            raise ValueError(
+                f"schedule must be 'cosine', 'warmup cosine' or 'constant', got {self.schedule!r}"
+            )
 
     def learning_rates(self, start: int, stop: int) -> np.ndarray:
         """The learning rates of steps ``start`` to ``stop`` (excluded)."""
         if self.schedule == "constant":
             return np.full(stop - start, float(self.learning_rate))
-        progress = np.arange(start, stop) / self.steps
-        return self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * progress))
+        steps = np.arange(start, stop)
+        rates = self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * steps / self.steps))
+        if self.schedule == "cosine":
+            return rates
+        return rates * np.minimum((steps + 1) / max(1, self.steps // 20), 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,19 +391,22 @@ def _crosses(start: int, stop: int, every: int) -> bool:
     return start // every < stop // every
 
 
-#: A loss this far (in nats) above the first ones is an explosion, not noise.
-_EXPLOSION = 1e4
+#: A loss this far (in nats) above the first ones is no noise of ordinary minibatches.
+_FAR = 1e4
 
 
 def _fault(losses: np.ndarray, earlier: list[Any]) -> tuple[int | None, float]:
     """Where, if at all, a chunk of losses is not finite or has exploded, and that loss.
 
-    In a game what one player wins another may lose, so all of them are looked at.
+    An explosion lasts. A single batch whose loss is far above the others, since a deep density
+    stretches one of its points beyond all measure, does little harm: its gradient is clipped. So
+    half of a chunk has to be far above. In a game what one player wins another may lose, so all
+    of them are looked at.
     """
     reference = np.asarray(earlier[0] if earlier else losses[0])
     with np.errstate(invalid="ignore"):
-        limit = reference + _EXPLOSION * (1.0 + np.abs(reference))
-        bad = ~(np.isfinite(losses) & (losses <= limit))
+        far = losses > reference + _FAR * (1.0 + np.abs(reference))
+    bad = ~np.isfinite(losses) | (far & (2 * far.sum(axis=0) >= len(losses)))
     if not bad.any():
         return None, 0.0
     first = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))

@@ -1,7 +1,7 @@
 """Data of any magnitude, in units near their own: no square overflows or vanishes.
 
-The units are powers of two, so going to them and back is exact, and what is computed does not
-depend on the magnitude of the data in any digit.
+The units are powers of two, so going to them and back is exact, but for entries some 290 orders of
+magnitude below the largest, and what is computed does not depend on the magnitude of the data.
 """
 
 from __future__ import annotations

@@ -142,7 +142,9 @@ class TestConfig:
 
     @pytest.mark.parametrize("value", ["linear", None, "Cosine"])
     def test_schedule(self, value):
-        with pytest.raises(ValueError, match="schedule must be 'cosine' or 'constant', got"):
+        with pytest.raises(
+            ValueError, match="schedule must be 'cosine', 'warmup cosine' or 'constant', got"
+        ):
             FitConfig(schedule=value)
 
     def test_numpy_numbers_are_numbers(self):
@@ -341,17 +343,18 @@ class TestValidation:
 
 class TestDivergence:
     @pytest.mark.parametrize(
-        ("loss", "what"),
+        ("loss", "what", "step", "lasting"),
         [
-            (np.nan, r"became non-finite \(nan\)"),
-            (np.inf, r"became non-finite \(inf\)"),
-            (-np.inf, r"became non-finite \(-inf\)"),
-            (1e9, r"exploded \(1e\+09\)"),
+            (np.nan, r"became non-finite \(nan\)", 201, 1),
+            (np.inf, r"became non-finite \(inf\)", 250, 1),
+            (-np.inf, r"became non-finite \(-inf\)", 299, 1),
+            (1e9, r"exploded \(1e\+09\)", 201, 99),
+            (1e9, r"exploded \(1e\+09\)", 250, 50),
         ],
     )
-    @pytest.mark.parametrize("step", [201, 250, 299])
-    def test_the_last_good_arrays_are_restored(self, loss, what, step):
-        result = run({step: {"loss": loss}}, snapshot_every=100, validation=HELD_OUT)
+    def test_the_last_good_arrays_are_restored(self, loss, what, step, lasting):
+        bad = {at: {"loss": loss} for at in range(step, step + lasting)}
+        result = run(bad, snapshot_every=100, validation=HELD_OUT)
         assert (result.outcome, result.steps) == ("diverged", 200)
         good = run(steps=200)
         np.testing.assert_equal(result.arrays, good.arrays)
@@ -393,7 +396,11 @@ class TestDivergence:
         assert result.outcome == "finished"
 
     def test_what_counts_as_an_explosion_grows_with_the_first_loss(self):
-        result = run({0: {"loss": 1e6}, 250: {"loss": 1e8}})
+        result = run({0: {"loss": 1e6}, **{at: {"loss": 1e8} for at in range(200, 300)}})
+        assert result.outcome == "finished"
+
+    def test_an_explosion_lasts(self):
+        result = run({at: {"loss": 1e9} for at in range(251, 300)})
         assert result.outcome == "finished"
 
     def test_with_patience_the_last_good_arrays_come_back(self):

@@ -314,7 +314,7 @@ def test_whichever_loss_goes_wrong_the_fit_ends(monkeypatch, column, value, what
             losses = np.array(run(indices, rates, *rest))
             calls.append(None)
             if len(calls) == 2:
-                losses[3, column] = value
+                losses[3:, column] = value
             return losses
 
         made.run = spoiled

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..backends.base import Game
 from ..checks import check_fraction, check_positive_int, check_positive_number
+from ..fitting import Schedule
 from ..games import ClassifierLoss, classifier_game, density_game
 from ..models import Classifier, Density, Flow
 from ..specs import Discriminator, RealNVP
@@ -57,7 +58,8 @@ class AdversarialFlow(TrainedAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        schedule: ``"cosine"`` decays both learning rates to zero, ``"constant"`` keeps them.
+        schedule: ``"cosine"`` decays both learning rates to zero, ``"warmup cosine"`` lets them
+            rise over the first twentieth of the steps before, ``"constant"`` keeps them.
         gradient_clip: largest norm of a player's gradient.
         private_steps: steps for the private density of B, which gives the constant of the
             likelihood-ratio distance, ``steps`` by default.
@@ -130,7 +132,7 @@ class AdversarialFlow(TrainedAligner):
         beta_2: float = 0.9,
         seed: int = 0,
         standardize: bool = True,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = None,
         validation_fraction: float = 0.0,

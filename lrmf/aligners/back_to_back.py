@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from ..fitting import Schedule
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import Identity, RealNVP
@@ -45,7 +46,8 @@ class BackToBackFlow(TrainedAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
+        schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
+            over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient, of both flows together.
         validation_fraction: share of both data sets that is held out to monitor the loss.
         patience: stop when the validation loss has not improved for so many steps.
@@ -92,7 +94,7 @@ class BackToBackFlow(TrainedAligner):
         learning_rate: float = 1e-3,
         seed: int = 0,
         standardize: bool = True,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,

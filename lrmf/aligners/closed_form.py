@@ -73,7 +73,7 @@ class AffineAligner(ComputedAligner):
         unit = float(max(source.std(axis=0).max(), target.std(axis=0).max())) or 1.0
         mean_a, cov_a = _moments(source, unit)
         mean_b, cov_b = _moments(target, unit)
-        extra = min(self.regularization / unit / unit, 1e100) * np.eye(len(mean_a))
+        extra = min(float(self.regularization) / unit / unit, 1e100) * np.eye(len(mean_a))
         cov_a, cov_b = cov_a + extra, cov_b + extra
         if _is_singular(cov_a):
             raise ValueError(_singular(cov_a * unit**2, "Xs", source, names))

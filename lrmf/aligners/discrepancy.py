@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import distances
+from ..fitting import Schedule
 from ..minibatches import Weights
 from ..models import Flow
 from ..objectives import MeanDiscrepancy
@@ -90,7 +91,8 @@ class MMDFlow(DiscrepancyAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
+        schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
+            over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         validation_fraction: share of both data sets that is held out to monitor the loss.
         patience: stop when the validation loss has not improved for so many steps.
@@ -139,7 +141,7 @@ class MMDFlow(DiscrepancyAligner):
         learning_rate: float = 1e-3,
         seed: int = 0,
         standardize: bool = True,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,

@@ -79,6 +79,7 @@ def family_lrd(
         rows = rng.permutation(len(x))
         test.append(x[rows[:count]] if count else x)
         train.append(x[rows[count:]])
+    defaults: dict[str, Any] = {"learning_rate": 1e-3, "schedule": "cosine", "refit_steps": 2000}
     model = LRMF(
         transform=Identity(),
         density=density,
@@ -86,7 +87,7 @@ def family_lrd(
         steps=steps,
         private_steps=1,  # only the bound would use the private models
         seed=seed,
-        **{"refit_steps": 2000} | options,
+        **defaults | options,
     )
     certificate = model.fit(Xs=train[0], Xt=train[1]).family_certificate(*test)
     return LikelihoodRatioDistance(certificate.lrd, certificate.lrd_stderr)

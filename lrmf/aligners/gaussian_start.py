@@ -1,4 +1,4 @@
-"""Where `LRMF` starts if its optimum has a closed form: affine maps and normal densities."""
+"""Where `LRMF` starts with affine maps and normal densities: at the optimum, or near it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def gaussian_start(
 
     Of all affine maps with the least loss, which differ by rotations of the whitened source, the
     one of optimal transport: of data in their own units, as `GaussianOT`, by a full matrix, and of
-    standardised ones by a positive definite one. A diagonal map can match the deviations alone,
-    and training goes on from there.
+    standardised ones by a positive definite one. A diagonal map matches the
+    deviations, which is the optimum only where correlations agree or cancel; training goes on from
+    there.
 
     Nothing where a covariance is singular: then the loss has no minimum.
 
@@ -66,7 +67,7 @@ def gaussian_start(
 
 
 def has_closed_form(transform: object, density: object) -> bool:
-    """Whether `gaussian_start` knows the optimum."""
+    """Whether `gaussian_start` knows a start: the optimum, but for diagonal maps."""
     return isinstance(transform, Affine) and isinstance(density, Gaussian)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..fitting import Schedule
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
 from ..specs import RealNVP
@@ -57,10 +58,12 @@ class LRMF(SharedDensityAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        start: ``"identity"``, where every T starts, or None for the optimum where it has a closed
-            form: of `Affine` and `Gaussian`. Steps of gradient descent don't come near it in
-            reasonable time, and end in maps that turn the data by some angle more or less.
-        schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
+        start: ``"identity"``, where every T starts, or None for a closed form where there
+            is one, of `Affine` and `Gaussian`: the optimum of the loss without labels (of diagonal
+            maps the one that matches deviations). Steps of gradient descent can take long to come
+            near it, and with a full matrix end in a map that turns the data by some angle.
+        schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
+            over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         private_steps: steps for each private density, ``None`` for as many as ``steps``; 0 fits
             none, and the loss comes without its constant.
@@ -86,7 +89,9 @@ class LRMF(SharedDensityAligner):
         constant_: c(A, B) on the training data, in nats; NaN, and left out of ``history_``,
             where there is none or a solver gave up (``status_``).
         history_: ``step`` and ``loss`` (with the constant) of every step, and
-            ``validation_step`` and ``validation_loss`` where data were held out.
+            ``validation_step`` and ``validation_loss`` where data were held out. With
+            ``label_density`` the first half of ``loss`` also holds the weighted losses of the
+            labels, of standardised points and without constants; ``validation_loss`` does not.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
             or two: finished, stopped early, diverged, interrupted.
         n_steps_, seconds_: steps behind the flow, and time for all of the fit.
@@ -116,11 +121,11 @@ class LRMF(SharedDensityAligner):
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
         batch_size: int = 256,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         seed: int = 0,
         standardize: bool = True,
         start: Literal["identity"] | None = None,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "warmup cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = 0,
         refit_steps: int = 0,

@@ -215,12 +215,12 @@ def run(
         spec = part.standardized(units).spec
         role, initial[name] = backend.init(part.kind, spec, event_shape, rng)
         roles[name] = dataclasses.replace(role, name=name)
-    if recipe.start is not None:
-        initial |= recipe.start(domains, weights, units)
 
     # Split.
     rng = np.random.default_rng(seeds["split"])
     data, held_out, weights, held_weights = _split(domains, weights, validation_fraction, rng)
+    if recipe.start is not None:
+        initial |= recipe.start(data, weights, units)
     objective = recipe.objective
     if not isinstance(objective, Objective):
         objective = objective(data, held_out, weights, seeds["objective"])

@@ -20,7 +20,7 @@ from ..checkpoints import Checkpoint
 from ..checks import check_bool, check_fraction, check_positive_int, check_seed
 from ..failures import DivergenceWarning
 from ..fingerprints import fingerprint
-from ..fitting import FitConfig
+from ..fitting import FitConfig, Schedule
 from ..models import Density, Flow
 from ..points import Rows, check_features, check_rows, feature_names, weighted
 from ..specs import Arrays
@@ -68,7 +68,7 @@ class TrainedAligner(Aligner):
     learning_rate: float
     seed: int
     standardize: bool
-    schedule: Literal["cosine", "constant"]
+    schedule: Schedule
     gradient_clip: float
     validation_fraction: float
     patience: int | None

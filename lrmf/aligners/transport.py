@@ -12,6 +12,7 @@ from scipy.spatial import distance as pairwise
 
 from ..checks import check_positive_int, check_positive_number
 from ..extras import import_pot
+from ..fitting import Schedule
 from ..minibatches import Weights
 from ..objectives import TransportCost
 from ..points import Rows, sample_rows
@@ -77,7 +78,8 @@ class EMDFlow(TransportAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
+        schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
+            over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         validation_fraction: share of both data sets that is held out to monitor the loss.
         patience: stop when the validation loss has not improved for so many steps.
@@ -117,7 +119,7 @@ class EMDFlow(TransportAligner):
         learning_rate: float = 1e-3,
         seed: int = 0,
         standardize: bool = True,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,
@@ -182,7 +184,8 @@ class SinkhornFlow(TransportAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
+        schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
+            over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         validation_fraction: share of both data sets that is held out to monitor the loss.
         patience: stop when the validation loss has not improved for so many steps.
@@ -235,7 +238,7 @@ class SinkhornFlow(TransportAligner):
         learning_rate: float = 1e-3,
         seed: int = 0,
         standardize: bool = True,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
         patience: int | None = None,

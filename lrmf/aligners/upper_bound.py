@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from ..fitting import Schedule
 from ..judge import Certificate, lrd
 from ..models import Density, Flow
 from ..objectives import Alignment
@@ -62,7 +63,8 @@ class AUB(SharedDensityAligner):
         standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
             together, so that data of any location and scale align alike (`lrmf.standardization`).
             Of images each channel is standardised.
-        schedule: ``"cosine"`` decays the learning rate to zero, ``"constant"`` keeps it.
+        schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
+            over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
         private_steps, refit_steps: as in `LRMF`.
         refit_learning_rate: their initial step size; by default as in `LRMF`.
@@ -118,10 +120,10 @@ class AUB(SharedDensityAligner):
         backend: Literal["jax", "tfp"] = "jax",
         steps: int = 4000,
         batch_size: int = 256,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         seed: int = 0,
         standardize: bool = True,
-        schedule: Literal["cosine", "constant"] = "cosine",
+        schedule: Schedule = "warmup cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = 0,
         refit_steps: int = 0,

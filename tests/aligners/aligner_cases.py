@@ -74,7 +74,7 @@ REFUSED = {
     ),
     **dict.fromkeys(("standardize", "progress"), ((None, 1, "yes"), "must be True or False, got ")),
     "seed": ((-1, 0.5, "0", None, True), "must be a non-negative integer, got "),
-    "schedule": (("linear", None), "must be 'cosine' or 'constant', got "),
+    "schedule": (("linear", None), "must be 'cosine', 'warmup cosine' or 'constant', got "),
     "dtype": (("float16", np.float32, None, "double"), r"must be one of \('float32', 'float64'\)"),
 }
 

@@ -19,7 +19,7 @@ DEFAULTS = {
     "backend": "jax",
     "steps": 4000,
     "batch_size": 256,
-    "learning_rate": 1e-3,
+    "learning_rate": 2e-3,
     "seed": 0,
     "private_steps": 0,
     "refit_steps": 0,

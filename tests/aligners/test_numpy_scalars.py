@@ -27,14 +27,14 @@ def scalars(value):
         return list(zip(*map(scalars, value), strict=False))
     exact = []
     for kind in KINDS.get(type(value), ()):
-        with contextlib.suppress(OverflowError):
+        with contextlib.suppress(OverflowError), np.errstate(over="ignore"):
             exact += [kind(value)] if kind(value).item() == value else []
     return exact
 
 
 def parameters(case):
     """All of a case's parameters, none of which stays None if it need not."""
-    found = case.kind(**case.settings).get_params()
+    found = case.kind(**case.settings).get_params(deep=False)
     found |= {name: GIVEN[name] for name, value in found.items() if value is None and name in GIVEN}
     return found
 
@@ -43,7 +43,7 @@ def settings_of(case):
     """With them a fit takes one chunk of steps, of the size that other tests have compiled."""
     few = dict.fromkeys(("steps", "private_steps", "refit_steps"), 100)
     few |= {"checkpoint_every": 50, "learning_rate": 0.015625, "regularization": 0.0625}
-    found = case.kind(**case.settings).get_params()
+    found = case.kind(**case.settings).get_params(deep=False)
     return found | {name: value for name, value in few.items() if name in found}
 
 

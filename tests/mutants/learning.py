@@ -20,13 +20,13 @@ models = partial(Mutant, file="lrmf/models.py")
 FITTING = [
     fitting(
         "schedule: off by one step",
-        old="progress = np.arange(start, stop) / self.steps",
-        new="progress = np.arange(start + 1, stop + 1) / self.steps",
+        old="        steps = np.arange(start, stop)\n",
+        new="        steps = np.arange(start + 1, stop + 1)\n",
     ),
     fitting(
         "schedule: starts anew in every chunk",
-        old="progress = np.arange(start, stop) / self.steps",
-        new="progress = np.arange(stop - start) / self.steps",
+        old="        steps = np.arange(start, stop)\n",
+        new="        steps = np.arange(stop - start)\n",
     ),
     fitting(
         "schedule: a quarter of the cosine",

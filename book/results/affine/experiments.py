@@ -58,6 +58,7 @@ def moments(
     began = time.perf_counter()
     model = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         transform=lrmf.Affine(kind="positive_definite"),
         density=lrmf.Gaussian(),
         start="identity",
@@ -103,6 +104,7 @@ def rich(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
     density = lrmf.RealNVP(hidden=(64, 64))
     model = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         transform=lrmf.Affine(),
         density=density,
         steps=steps,
@@ -125,6 +127,7 @@ def rich(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
             points,
             fresh.target,
             standardize=False,
+            schedule="cosine",
             density=density,
             steps=steps,
             seed=seed,

@@ -42,12 +42,18 @@ def _widths(settings: Settings, name: str, default: int) -> tuple[int, int]:
 def _lrmf(**settings: Any) -> Any:
     density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
     transform = lrmf.RealNVP(hidden=_widths(settings, "width", 64))
-    return lrmf.LRMF(standardize=False, transform=transform, density=density, **settings)
+    settings = {"standardize": False, "schedule": "cosine"} | settings
+    return lrmf.LRMF(transform=transform, density=density, **settings)
 
 
 def _aub(**settings: Any) -> Any:
     density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
-    settings = {"standardize": False, "private_steps": None, "refit_steps": 2000} | settings
+    settings = {
+        "standardize": False,
+        "schedule": "cosine",
+        "private_steps": None,
+        "refit_steps": 2000,
+    } | settings
     return lrmf.AUB(transform=FLOW, target_transform=FLOW, density=density, **settings)
 
 

@@ -49,6 +49,8 @@ def moons(
     train, test = (lrmf.data.moons(rotation=rotation, seed=s) for s in (seed, seed + HELD_OUT))
     model = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
+        learning_rate=1e-3,
         transform=TRANSFORMS[transform],
         density=DENSITIES[density],
         seed=seed,
@@ -110,6 +112,8 @@ def agreement(*, seed: int, steps: int) -> tuple[Numbers, Arrays]:
     for backend in ("jax", "tfp"):
         model = lrmf.LRMF(
             standardize=False,
+            schedule="cosine",
+            learning_rate=1e-3,
             transform=TRANSFORMS["FFJORD"],
             density=DENSITIES["RealNVP"],
             backend=backend,

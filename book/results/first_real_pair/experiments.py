@@ -216,6 +216,7 @@ def pair(
     }
     realnvp: dict[str, Any] = {
         "density": lrmf.RealNVP(hidden=(width, width)),
+        "learning_rate": 1e-3,
         "seed": seed,
         "steps": steps,
         "private_steps": None,
@@ -224,8 +225,10 @@ def pair(
     # Only the bound uses the private densities.
     distance = {**realnvp, "transform": lrmf.Identity(), "private_steps": 1}
 
-    still = lrmf.LRMF(standardize=False, transform=lrmf.Identity(), **gaussian).fit(Xs=a, Xt=b)
-    before = lrmf.LRMF(standardize=False, **distance).fit(Xs=a, Xt=b)
+    still = lrmf.LRMF(
+        standardize=False, schedule="cosine", transform=lrmf.Identity(), **gaussian
+    ).fit(Xs=a, Xt=b)
+    before = lrmf.LRMF(standardize=False, schedule="cosine", **distance).fit(Xs=a, Xt=b)
     numbers = {
         "none": {
             **judge(still, a, a_test),
@@ -236,13 +239,14 @@ def pair(
 
     monge = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         start="identity",
         transform=lrmf.Affine(kind="positive_definite"),
         **gaussian,
     )
     monge.fit(Xs=a, Xt=b)
     moved, moved_test = monge.transform(a), monge.transform(a_test)
-    again = lrmf.LRMF(standardize=False, **distance).fit(Xs=moved, Xt=b)
+    again = lrmf.LRMF(standardize=False, schedule="cosine", **distance).fit(Xs=moved, Xt=b)
     numbers["gaussian"] = {
         **judge(monge, a, a_test),
         "gaussian": numbers_of(monge, a_test, b_test),
@@ -253,7 +257,9 @@ def pair(
     for w in transform_widths:
         transforms[f"realnvp {w}"] = lrmf.RealNVP(hidden=(w, w))
     for name, transform in transforms.items():
-        model = lrmf.LRMF(standardize=False, transform=transform, **realnvp).fit(Xs=a, Xt=b)
+        model = lrmf.LRMF(standardize=False, schedule="cosine", transform=transform, **realnvp).fit(
+            Xs=a, Xt=b
+        )
         numbers[name] = {
             **judge(model, a, a_test),
             "realnvp": numbers_of(model, a_test, b_test),
@@ -264,9 +270,9 @@ def pair(
     # What the certificate reads where there is nothing to align: two halves of MNIST.
     rng = np.random.default_rng(seed)
     rows, rows_test = (np.array_split(rng.permutation(len(x)), 2) for x in (b, b_test))
-    null = lrmf.LRMF(standardize=False, **distance | {"private_steps": steps}).fit(
-        Xs=b[rows[0]], Xt=b[rows[1]]
-    )
+    null = lrmf.LRMF(
+        standardize=False, schedule="cosine", **distance | {"private_steps": steps}
+    ).fit(Xs=b[rows[0]], Xt=b[rows[1]])
     numbers["halves"] = {"realnvp": numbers_of(null, b_test[rows_test[0]], b_test[rows_test[1]])}
     numbers["mnist"] = judge.reference()
     return numbers, {}
@@ -286,8 +292,10 @@ def longer(
     a, b, a_test, b_test = digits().first(k)
     model = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         transform=lrmf.RealNVP(hidden=(transform_width, transform_width)),
         density=lrmf.RealNVP(hidden=(width, width)),
+        learning_rate=1e-3,
         seed=seed,
         steps=steps,
         private_steps=private_steps,
@@ -311,8 +319,10 @@ def shrunk(
     a, a_test = (data.encode(shrink(x, size), k) for x in (data.a_images, data.a_test_images))
     model = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         transform=lrmf.Identity(),
         density=lrmf.RealNVP(hidden=(width, width)),
+        learning_rate=1e-3,
         seed=seed,
         steps=steps,
         private_steps=1,
@@ -341,15 +351,21 @@ def page(
     judge = Judge(data, k)
     realnvp: dict[str, Any] = {
         "density": lrmf.RealNVP(hidden=(width, width)),
+        "learning_rate": 1e-3,
         "seed": seed,
         "steps": steps,
         "refit_steps": few,
     }
     still = lrmf.LRMF(
-        standardize=False, transform=lrmf.Identity(), private_steps=few, **realnvp
+        standardize=False,
+        schedule="cosine",
+        transform=lrmf.Identity(),
+        private_steps=few,
+        **realnvp,
     ).fit(Xs=a, Xt=b)
     monge = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         transform=lrmf.Affine(kind="positive_definite"),
         density=lrmf.Gaussian(),
         start="identity",
@@ -362,6 +378,7 @@ def page(
     ).fit(Xs=a, Xt=b)
     model = lrmf.LRMF(
         standardize=False,
+        schedule="cosine",
         transform=lrmf.RealNVP(hidden=(transform_width, transform_width)),
         snapshot_every=max(1, steps // FRAMES),
         private_steps=None,

@@ -91,7 +91,11 @@ def moons(
     order = [1, 0] if reflected else [0, 1]
     a, a_test = train.source[:, order], test.source[:, order]
     model = lrmf.LRMF(
-        standardize=False, seed=seed, snapshot_every=SNAPSHOT_EVERY, **MOONS | JUDGED | options
+        standardize=False,
+        schedule="cosine",
+        seed=seed,
+        snapshot_every=SNAPSHOT_EVERY,
+        **MOONS | JUDGED | options,
     )
     began = time.perf_counter()
     model.fit(Xs=a, Xt=train.target)
@@ -130,7 +134,7 @@ def before(*, rotation: float, seed: int, **options: Any) -> tuple[Numbers, Arra
     """The distance of the moons before alignment: T is the identity."""
     train, test = (lrmf.data.moons(rotation=rotation, seed=s) for s in (seed, seed + HELD_OUT))
     options = MOONS | JUDGED | {"transform": lrmf.Identity()} | options
-    model = lrmf.LRMF(standardize=False, seed=seed, **options)
+    model = lrmf.LRMF(standardize=False, schedule="cosine", seed=seed, **options)
     model.fit(Xs=train.source, Xt=train.target)
     return numbers_of(model, test.source, test.target), {}
 
@@ -140,7 +144,12 @@ def blobs(*, seed: int, hidden: int, **options: Any) -> tuple[Numbers, Arrays]:
     train, test = lrmf.data.blobs(seed=seed), lrmf.data.blobs(n=2000, seed=seed + HELD_OUT)
     spec = lrmf.RealNVP(hidden=(hidden, hidden))
     model = lrmf.LRMF(
-        standardize=False, transform=spec, density=spec, seed=seed, **JUDGED | options
+        standardize=False,
+        schedule="cosine",
+        transform=spec,
+        density=spec,
+        seed=seed,
+        **JUDGED | options,
     )
     began = time.perf_counter()
     model.fit(Xs=train.source, Xt=train.target)

@@ -149,7 +149,7 @@ RADIAL = Function(
                 ),
                 Mistake(
                     "only along the ray",
-                    "This is the stretching along the ray. What happens in the two directions "
+                    "This is the stretching along the ray. What happens in the d − 1 directions "
                     "across?",
                     lambda w, c: _ar2(c) + np.log1p(2 * _ar2(c)),
                 ),
@@ -192,7 +192,7 @@ RADIAL = Function(
             "exp(a r²): differentiate."
         ),
         (
-            "The matrix is diagonal in these axes, with two equal entries and a third one. The "
+            "The matrix is diagonal in these axes, with d − 1 equal entries and another one. The "
             "determinant does not depend on the axes."
         ),
     ),
