@@ -70,11 +70,6 @@ class Model:
                 ) from None
             if x.dtype.kind not in "fiub":
                 raise TypeError(f"{argument} must hold real numbers, got dtype {x.dtype}")
-            limit = float(np.finfo(self.dtype).max)
-            if x.dtype.itemsize > 4 and bool((np.isfinite(x) & (np.abs(x) > limit)).any()):
-                raise ValueError(
-                    f"{argument} holds values too large for {self.dtype}; standardise the data"
-                )
         shape = tuple(x.shape)
         expected = self.event_shape
         if len(shape) < 2 or not fits(shape[1:], expected):
@@ -98,6 +93,11 @@ class Model:
         else:
             arrays = self.native_arrays
             x = x if units is None else units.apply(x)
+            limit = float(np.finfo(self.dtype).max)
+            if x.dtype.itemsize > 4 and bool((np.isfinite(x) & (np.abs(x) > limit)).any()):
+                raise ValueError(
+                    f"{argument} holds values too large for {self.dtype}; standardise the data"
+                )
             result = self.backend.call_numpy(method, self.spec, arrays, x, self.dtype)
         self._check(x, argument, result)
         return result

@@ -175,6 +175,8 @@ class TestFiles:
             steps=100,
             batch_size=1024,
             learning_rate=0.1,
+            private_steps=100,
+            refit_steps=100,
             progress=False,
         ).fit(Xs=a, Xt=b)
         inside = np.array([[0.0], [0.999], [1.0], [4.0]])
