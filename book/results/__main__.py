@@ -20,6 +20,7 @@ COMMANDS = (
     "affine",
     "judge_calibration",
     "labels",
+    "defaults",
     "realnvp",
     "ffjord",
     "learned_density",
