@@ -28,6 +28,7 @@ from .aligners import (
     family_lrd as family_lrd,
 )
 from .backends import get_backend as get_backend
+from .checkpoints import CheckpointWarning as CheckpointWarning
 from .degenerate import DataWarning as DataWarning
 from .failures import DivergenceWarning as DivergenceWarning
 from .judge import Certificate as Certificate, lrd as lrd

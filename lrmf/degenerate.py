@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .failures import warn
 from .points import Rows
 from .standardization import Moments, Standardization
 
@@ -51,7 +51,6 @@ def warn_of_degenerate(
     names: Sequence[str] | None = None,
     units: Standardization | None = None,
     dtype: str = "float64",
-    stacklevel: int = 1,
 ) -> None:
     """Warn of what `degeneracies` finds in the points of domains, in one `DataWarning`.
 
@@ -63,7 +62,6 @@ def warn_of_degenerate(
         names: of the features.
         units: how points are standardised before they are cast.
         dtype: what they are cast to.
-        stacklevel: as of `warnings.warn`, from the caller.
     """
     lines = [
         f"{arguments[domain]}: {line}"
@@ -73,7 +71,7 @@ def warn_of_degenerate(
         )
     ]
     if lines:
-        warnings.warn("\n".join(lines), DataWarning, stacklevel=stacklevel + 1)
+        warn("\n".join(lines), DataWarning)
 
 
 def degeneracies(

@@ -1,6 +1,17 @@
 """What a fit that went wrong tells its user, beside ``status_``."""
 
-__all__ = ["DivergenceWarning"]
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from sklearn.utils import _set_output
+
+__all__ = ["DivergenceWarning", "warn"]
+
+#: Whose lines are not the user's.
+_OWN = (os.path.dirname(__file__) + os.sep, _set_output.__file__)
 
 
 class DivergenceWarning(UserWarning):
@@ -10,3 +21,11 @@ class DivergenceWarning(UserWarning):
     The message names the cure, as ``status_`` does. To make it an error:
     ``warnings.simplefilter("error", lrmf.DivergenceWarning)``; the aligner then stays as it was.
     """
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the user's line, however many calls of this library lie between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -237,7 +237,7 @@ def fit(
             state.losses.extend(losses.tolist())
             bar.update(end - start)
             bar.set_postfix(loss=f"{np.mean(losses.T[-1]):.3f}", refresh=False)
-            if not run.look(start, validation):
+            if not run.look(start, validation, settled=not annealed or 2 * end >= config.steps):
                 run.back(mark)
                 state.outcome = "diverged"
                 status = (
@@ -321,8 +321,14 @@ class _Run:
         del state.validation[mark.validations :]
         del self.snapshots[mark.snapshots :]
 
-    def look(self, start: int, validation: Mapping[str, np.ndarray] | None) -> bool:
-        """Snapshot, validate, and decide about stopping early; whether all is well."""
+    def look(
+        self, start: int, validation: Mapping[str, np.ndarray] | None, *, settled: bool = True
+    ) -> bool:
+        """Snapshot, validate, and decide about stopping early; whether all is well.
+
+        What is annealed, held-out points know nothing of: until the loss has settled to theirs,
+        the newest arrays are the best.
+        """
         state, every, patience = self.state, self.config.snapshot_every, self.config.patience
         if every and _crosses(start, state.step, every):
             self.snapshots.append((state.step, self.trainer.arrays()))
@@ -332,7 +338,7 @@ class _Run:
         if not np.isfinite(value):
             return False
         state.validation.append((state.step, value))
-        if value < state.best_loss:
+        if value < state.best_loss or not settled:
             state.best_loss, state.best_step, self.best = value, state.step, self.trainer.state
         elif patience and state.step - state.best_step >= patience:
             state.outcome = "stopped early"
@@ -393,6 +399,8 @@ def _crosses(start: int, stop: int, every: int) -> bool:
 
 #: A loss this far (in nats) above the first ones is no noise of ordinary minibatches.
 _FAR = 1e4
+#: So many in a row, up to the end of a chunk, are no single batch either.
+_LASTS = 10
 
 
 def _fault(losses: np.ndarray, earlier: list[Any]) -> tuple[int | None, float]:
@@ -406,7 +414,8 @@ def _fault(losses: np.ndarray, earlier: list[Any]) -> tuple[int | None, float]:
     reference = np.asarray(earlier[0] if earlier else losses[0])
     with np.errstate(invalid="ignore"):
         far = losses > reference + _FAR * (1.0 + np.abs(reference))
-    bad = ~np.isfinite(losses) | (far & (2 * far.sum(axis=0) >= len(losses)))
+    lasts = (2 * far.sum(axis=0) >= len(losses)) | far[-_LASTS:].all(axis=0)
+    bad = ~np.isfinite(losses) | (far & lasts)
     if not bad.any():
         return None, 0.0
     first = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))

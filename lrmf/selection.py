@@ -133,7 +133,7 @@ class StackedAligner(ClassifierMixin, BaseEstimator):
         value, failure = WORST, self.failure_
         if not failure:
             try:
-                value, failure = judged(self.aligner_.transform(source), target)
+                value, failure = judged(np.asarray(self.aligner_.transform(source)), target)
             except SolverError as error:
                 failure = str(error)
         if failure:

@@ -400,8 +400,12 @@ class TestDivergence:
         assert result.outcome == "finished"
 
     def test_an_explosion_lasts(self):
-        result = run({at: {"loss": 1e9} for at in range(251, 300)})
-        assert result.outcome == "finished"
+        short, late = (
+            {at: {"loss": 1e9} for at in steps} for steps in (range(241, 290), range(490, 500))
+        )
+        assert run(short).outcome == "finished"
+        result = run(late)
+        assert (result.outcome, result.steps) == ("diverged", 400)
 
     def test_with_patience_the_last_good_arrays_come_back(self):
         result = run(
@@ -495,6 +499,7 @@ class TestResuming:
         with pytest.raises(KeyboardInterrupt):  # broke into the last write, too
             run(checkpoint=opened, **RESUMABLE)
         monkeypatch.setattr(opened, "_write", write)
+        opened.close()
         assert_same(run(checkpoint=checkpoint(), **RESUMABLE), run(**RESUMABLE))
 
     def test_after_a_write_that_was_interrupted_once(self, checkpoint, monkeypatch):
@@ -512,6 +517,7 @@ class TestResuming:
         # Step 400 was reached and validated, but the fit went back to where it surely stood.
         assert (first.outcome, first.steps) == ("interrupted", 300)
         np.testing.assert_equal(first.arrays, run(steps=300).arrays)
+        opened.close()
         resumed = run(checkpoint=checkpoint(), scripted=values[3:], **RESUMABLE)
         assert_same(resumed, run(scripted=values, **RESUMABLE))
 

@@ -73,7 +73,6 @@ def warn_of_points(
         {argument: argument for argument in rows},
         looks=looks,
         names=names,
-        stacklevel=3,
     )
 
 

@@ -35,6 +35,11 @@ def check_label_density(density: Any) -> None:
             "label_density must be a spec such as lrmf.Gaussian(), or None to leave labels unused, "
             f"got {density!r}"
         )
+    if density is not None and type(density).check_points is not Spec.check_points:
+        raise ValueError(
+            "label_density must be positive everywhere, since labelled points are smoothed by "
+            f"noise, and {type(density).__name__} is not; take one such as lrmf.Gaussian()"
+        )
 
 
 def check_labels(given: Mapping[str, Any], domains: Mapping[str, Rows]) -> dict[str, np.ndarray]:
@@ -126,6 +131,8 @@ def _objective(
                 )
             pairs[f"{domain}_{u}"] = Rows(_smoothed(x[rows], share[rows], rng))
     size = max(2, batch_size // len(classes))
+    if size >= 8:  # so that 2, 4 or 8 devices share it evenly, and change nothing
+        size -= size % 8
     return dataclasses.replace(
         alone,
         loss=LabelledAlignment(labels=len(classes)),

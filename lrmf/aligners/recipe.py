@@ -13,13 +13,13 @@ import numpy as np
 
 from ..backends.base import Backend, Role
 from ..checkpoints import Checkpoint
-from ..degenerate import warn_of_degenerate
+from ..degenerate import LOOKS, warn_of_degenerate
 from ..fitting import FitConfig
 from ..minibatches import Weights, whole
 from ..models import Composed, Density, Flow, Model
 from ..objectives import Chain, chained
 from ..points import Rows
-from ..specs import Arrays, Spec
+from ..specs import Arrays, Histogram, Spec
 from ..standardization import Standardization, moments
 from .parts import DensityFit, Objective, Part, pushed
 from .stages import Stage, Stages, density_stage
@@ -202,8 +202,17 @@ def run(
     if standardize:
         units = Standardization.pooled(measured)
         domains = {domain: x.seen_through(units.apply) for domain, x in given.items()}
+    # Without a density none grows without bound, and that of a histogram can't.
+    densities = [part.spec for part in recipe.parts.values() if part.kind is Density]
+    unbounded = not all(isinstance(spec, Histogram) for spec in densities)
     warn_of_degenerate(
-        given, measured, arguments, names=names, units=units, dtype=dtype, stacklevel=4
+        given,
+        measured,
+        arguments,
+        looks=LOOKS if unbounded else ("extreme",),
+        names=names,
+        units=units,
+        dtype=dtype,
     )
     log_det = 0.0 if units is None else units.log_det(event_shape)
 
@@ -219,6 +228,7 @@ def run(
     # Split.
     rng = np.random.default_rng(seeds["split"])
     data, held_out, weights, held_weights = _split(domains, weights, validation_fraction, rng)
+    drawn = dict(initial)  # a start follows from the data, but for the last digits of BLAS
     if recipe.start is not None:
         initial |= recipe.start(data, weights, units)
     objective = recipe.objective
@@ -256,7 +266,7 @@ def run(
 
     stages = Stages(
         backend,
-        checkpoint=checkpoint(initial),
+        checkpoint=checkpoint(drawn),
         dtype=dtype,
         progress=progress,
         devices=devices,

@@ -26,8 +26,9 @@ __all__ = ["SharedDensityAligner"]
 class SharedDensityAligner(TrainedAligner):
     """An aligner that maps the domains to where one density of a family M is to fit them.
 
-    It fits private densities of the domains, which give the bound its constant, and afterwards
-    copies of the shared density to the image of each domain, for the certificate.
+    With ``private_steps`` it fits private densities of the domains, which give the bound its
+    constant, and with ``refit_steps`` afterwards copies of the shared density to the image of each
+    domain, for `family_certificate`.
     """
 
     _facts = (*TrainedAligner._facts, "constant_")

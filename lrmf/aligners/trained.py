@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -18,7 +17,7 @@ from ..backends import get_backend
 from ..backends.base import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_bool, check_fraction, check_positive_int, check_seed
-from ..failures import DivergenceWarning
+from ..failures import DivergenceWarning, warn
 from ..fingerprints import fingerprint
 from ..fitting import FitConfig, Schedule
 from ..models import Density, Flow
@@ -231,7 +230,7 @@ class TrainedAligner(Aligner):
         )
         if result.facts["outcome_"] == "diverged":
             message = f"{type(self).__name__}: {result.facts['status_']}"
-            warnings.warn(message, DivergenceWarning, stacklevel=3)
+            warn(message, DivergenceWarning)
         # In one statement; what an earlier fit left goes with it.
         self.__dict__ = {
             **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
@@ -254,9 +253,9 @@ class TrainedAligner(Aligner):
         self, x: Any, function: Callable[[np.ndarray], np.ndarray], argument: str = "X"
     ) -> np.ndarray:
         points = self._check_rows(x, argument)
-        if self.outcome_ == "diverged":
+        if self.status_.startswith("diverged"):  # not so that of a density beside the map
             message = f"these points are mapped by a fit that {self.status_}"
-            warnings.warn(message, DivergenceWarning, stacklevel=3)
+            warn(message, DivergenceWarning)
         return points.through(function)[:]
 
     def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
@@ -278,6 +277,9 @@ class TrainedAligner(Aligner):
                     'with dtype="float64"'
                 )
         return points
+
+    def _check_new(self, x: Any, argument: str) -> np.ndarray:
+        return np.array(self._check_rows(x, argument)[:], dtype=np.float64)
 
     def _check_complete(self) -> None:
         if not self.complete_:

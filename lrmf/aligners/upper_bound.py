@@ -87,7 +87,7 @@ class AUB(SharedDensityAligner):
         refitted_source_, refitted_target_: Q fitted further to T_A(A) and to T_B(B). Of more than
             two domains: ``private_domain_0_``, ``refitted_domain_0_`` and so on.
         constant_: c(A, B) on the training data, in nats; NaN, and left out of ``history_``,
-            where a solver gave up (``status_``).
+            where there is none or a solver gave up (``status_``).
         history_: ``step`` and ``loss`` (with the constant) of every step, and
             ``validation_step`` and ``validation_loss`` where data were held out.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word

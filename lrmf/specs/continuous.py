@@ -43,7 +43,7 @@ class FFJORD(FlowSpec):
             of features; ``"hutchinson"`` *trains* with εᵀ(∂v/∂z)ε in its place, see `probes`.
             Everything outside of training is exact in either case.
         rtol: relative tolerance of a step.
-        atol: absolute tolerance of a step, in the units of the data.
+        atol: absolute tolerance of a step, in the units of the data, which an aligner standardises.
         max_steps: how many steps a block may take, rejected ones included, before its solver
             gives up.
 

@@ -224,7 +224,8 @@ class SplineFlow(VectorBlocks):
     As `RealNVP`, but each transformed feature goes through a monotone spline on
     [-bound, bound], see `lrmf.specs.Spline`, and is left alone outside. (The paper puts linear
     maps between blocks; a `Chain` with `Affine` does that.) So no feature of a point goes farther
-    from zero than the larger of |x| and the bound, wherever the data lie.
+    from zero than the larger of |x| and the bound (in an aligner that standardises: of standardised
+    points).
 
     Args:
         blocks: number of coupling blocks; every feature is transformed from 2 on.

@@ -165,7 +165,7 @@ def test_an_aligner_takes_flowjax_objects():
         transform=affine(),
         density=lrmf.Gaussian(),
         learning_rate=0.02,
-        steps=400,
+        steps=600,
         progress=False,
     )
     moved = model.fit(Xs=source, Xt=target).transform(source)
