@@ -145,7 +145,8 @@ class TestHeldOut:
         }
         self.measured(monkeypatch, **changes)
         (told,) = lrmf.LRMF.told
-        expected = changes | {"transform": lrmf.Identity(), "private_steps": 1}
+        own = {"transform": lrmf.Identity(), "private_steps": 1, "schedule": "cosine"}
+        expected = changes | own
         assert told == lrmf.LRMF(**expected).get_params()
 
 
