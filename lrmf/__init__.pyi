@@ -1,4 +1,5 @@
 from . import (
+    adapters as adapters,
     aligners as aligners,
     backends as backends,
     course as course,

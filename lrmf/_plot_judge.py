@@ -33,14 +33,16 @@ def log_ratio(
 
     Args:
         ax: to draw into.
-        certificate: from `lrmf.lrd` of the same points.
-        Xs: source points ``(n_a, *event_shape)``.
+        certificate: from `lrmf.lrd` of the same points, or an aligner's.
+        Xs: source points ``(n_a, *event_shape)`` as they were judged: for an aligner's certificate
+            moved ones, ``model.transform(Xs)``.
         Xt: target points ``(n_b, *event_shape)``.
         features: which two to draw, of the flattened points; one feature is drawn against the
             log-ratio.
         share: the share of points with a ring; points of log-ratio zero have none.
 
-    Raises ``ValueError`` for points that are not the certificate's.
+    Raises ``ValueError`` for another number of points than the certificate's; that others have
+    other values is not noticed.
     """
     sides = [np.asarray(x, dtype=float) for x in (Xs, Xt)]
     ratios = [certificate.log_ratio_source, certificate.log_ratio_target]

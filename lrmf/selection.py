@@ -41,7 +41,7 @@ from .aligners.base import Aligner
 from .checks import check_seed
 from .judge import lrd
 from .judge.pair import MINIMUM
-from .points import check_pair, check_points
+from .points import check_pair, check_points, feature_names
 from .specs import SolverError
 
 __all__ = ["WORST", "DomainSplit", "StackedAligner", "stack"]
@@ -69,7 +69,12 @@ def stack(Xs: Any, Xt: Any) -> tuple[np.ndarray, np.ndarray]:
     ((5, 2), [1, 1, 1, -1, -1])
     """
     source, target = check_pair(Xs, Xt)
-    return np.concatenate([source, target]), np.repeat([1, -1], [len(source), len(target)])
+    X, names = np.concatenate([source, target]), feature_names({"Xs": Xs, "Xt": Xt})
+    if names is not None:
+        import pandas as pd
+
+        X = pd.DataFrame(X, columns=names)
+    return X, np.repeat([1, -1], [len(source), len(target)])
 
 
 class StackedAligner(ClassifierMixin, BaseEstimator):

@@ -161,6 +161,15 @@ class TestConfig:
         pieces = [config.learning_rates(i, i + 250) for i in range(0, 1000, 250)]
         np.testing.assert_array_equal(np.concatenate(pieces), rates)
 
+    def test_warm_up(self):
+        config = FitConfig(steps=1000, learning_rate=0.3, schedule="warmup cosine")
+        plain = FitConfig(steps=1000, learning_rate=0.3).learning_rates(0, 1000)
+        rates = config.learning_rates(0, 1000)
+        np.testing.assert_allclose(rates[:50] / plain[:50], np.arange(1, 51) / 50)
+        np.testing.assert_array_equal(rates[50:], plain[50:])
+        np.testing.assert_array_equal(config.learning_rates(30, 70), rates[30:70])
+        assert np.isfinite(FitConfig(steps=3, schedule="warmup cosine").learning_rates(0, 3)).all()
+
     def test_constant_schedule(self):
         config = FitConfig(steps=1000, learning_rate=0.3, schedule="constant")
         np.testing.assert_array_equal(config.learning_rates(990, 1000), np.full(10, 0.3))

@@ -108,14 +108,16 @@ class Function(Task):
         contained = Answer(answer, max(seconds, self.training or 0.0))
         samples = self._samples(np.random.default_rng(seed))
         failures = [(case, self._wrong(contained, case)) for case in samples]
-        ordinary = next(((case, failure) for case, failure in failures if failure), None)
+        wrong = [(case, failure) for case, failure in failures if failure]
+        # What is no value of the right shape comes first: it may have it by chance, where n = d.
+        ordinary = next((each for each in wrong if each[1][0] is None), next(iter(wrong), None))
         if ordinary is not None and ordinary[1][1].diagnosis in ENDS:
             failed = ordinary[1][1]
             return self.report(failed.diagnosis, str(failed))
         found = smallest(
             self.given,
             self.related,
-            lambda case: self._wrong_in_time(contained, case),
+            lambda case: self._like(ordinary, self._wrong_in_time(contained, case)),
             seed,
             self.examples,
         )
@@ -189,6 +191,18 @@ class Function(Task):
         """As ``_wrong``, for the search: when its time is up, nothing more is found."""
         failure = self._wrong(answer, case)
         return None if failure and failure[1].diagnosis == "out of time" else failure
+
+    @staticmethod
+    def _like(
+        ordinary: tuple[Case, tuple[Aspect | None, Failed]] | None,
+        failure: tuple[Aspect | None, Failed] | None,
+    ) -> tuple[Aspect | None, Failed] | None:
+        """A failure, if it is of the kind that is told: a case of another kind would mislead."""
+        if ordinary is None or failure is None:
+            return failure
+        told = ordinary[1]
+        same = failure[0] is told[0] and failure[1].diagnosis == told[1].diagnosis
+        return failure if same else None
 
     def _recognised(self, answer: Answer, aspect: Aspect, samples: list[Case]) -> Mistake | None:
         """Return the usual error that does to all random cases what this answer does."""

@@ -166,7 +166,10 @@ class Certificate:
                 "note: where labels' proportions differ, such a map mixes them up",
             ]
         if self.decision == "not aligned":
-            return ["cause: the two can be told apart; lrmf.plots.log_ratio shows where"]
+            return [
+                "cause: the two can be told apart",
+                "lrmf.plots.log_ratio(ax, certificate, ...) of the judged points shows where",
+            ]
         if not self.controls:
             return ["cause: judged without controls", "cure: judge with controls=True"]
         if self._looks_aligned:

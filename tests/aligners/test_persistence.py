@@ -139,7 +139,8 @@ class TestRoundTrip:
         _, path = saved
         assert all(x.dtype.kind == "f" or x.dtype.kind == "i"
                    for x in safetensors.numpy.load_file(path).values())  # fmt: skip
-        with pytest.raises(pickle.UnpicklingError):
+        # By the file's first bytes, the length of its header, pickle tells what is wrong.
+        with pytest.raises((pickle.UnpicklingError, ValueError, IndexError, EOFError)):
             pickle.loads(path.read_bytes())
 
 

@@ -99,7 +99,7 @@ def test_the_verdict_names_distance_controls_judge_points_and_tolerance():
         (certificate(0.1, 0.02), "too close to the tolerance", "cure: many more points"),
         (certificate(0.3, controls=(control("none", 0.0, 0.3), *SEEN)), "negative control", "cure"),
         (certificate(0.3, controls=()), "without controls", "cure: judge with controls=True"),
-        (certificate(0.3), "can be told apart; lrmf.plots.log_ratio", ""),
+        (certificate(0.3), "lrmf.plots.log_ratio(ax, certificate, ...)", ""),
     ],
 )
 def test_cause_and_cure(found, cause, cure):

@@ -30,8 +30,13 @@ FITTING = [
     ),
     fitting(
         "schedule: a quarter of the cosine",
-        old="self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * progress))",
-        new="self.learning_rate * np.cos(0.5 * np.pi * progress)",
+        old="self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * steps / self.steps))",
+        new="self.learning_rate * np.cos(0.5 * np.pi * steps / self.steps)",
+    ),
+    fitting(
+        "schedule: no warm-up",
+        old="return rates * np.minimum((steps + 1) / max(1, self.steps // 20), 1.0)",
+        new="return rates",
     ),
     fitting(
         "fit: the seed is not passed on",
@@ -84,8 +89,13 @@ FITTING = [
     ),
     fitting(
         "divergence: NaN passes for a loss",
-        old="bad = ~(np.isfinite(losses) & (losses <= limit))",
-        new="bad = losses > limit",
+        old="bad = ~np.isfinite(losses) | (far & lasts)",
+        new="bad = far & lasts",
+    ),
+    fitting(
+        "divergence: one bad batch ends a fit",
+        old="bad = ~np.isfinite(losses) | (far & lasts)",
+        new="bad = ~np.isfinite(losses) | far",
     ),
     fitting(
         "divergence: nobody looks at the last step's arrays",

@@ -109,6 +109,11 @@ COUPLING = Function(
                     lambda w, c: -w,
                 ),
                 Mistake(
+                    "determinant, not its logarithm",
+                    "This is the determinant; its logarithm is asked for.",
+                    lambda w, c: np.exp(w),
+                ),
+                Mistake(
                     "mean for sum",
                     "You average over coordinates. A determinant is a product of the stretchings, "
                     "so its logarithm is their sum.",
@@ -237,6 +242,11 @@ INVERSE = Function(
                     "log_det forgotten",
                     "You return zero, but the inverse changes volumes.",
                     lambda w, c: 0 * w,
+                ),
+                Mistake(
+                    "determinant, not its logarithm",
+                    "This is the determinant; its logarithm is asked for.",
+                    lambda w, c: np.exp(w),
                 ),
                 Mistake(
                     "mean for sum",
