@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import json
 import os
-import resource
 import secrets
 import select
 import shutil
@@ -170,6 +169,9 @@ class _Process:
         from_child, replies = os.pipe()
         command = [sys.executable, "-m", "lrmf.course.submission", "submission.ipynb"]
         command += [str(calls), str(replies)]
+        # The process limits itself before it runs any cell: to do so between fork and exec is not
+        # safe where there are threads, as JAX has.
+        command += map(str, (limits.memory << 20, limits.file << 20, int(limits.seconds) + 10))
         self._process = subprocess.Popen(
             [*_CUT, *command] if network_can_be_cut() else command,
             cwd=work,
@@ -178,7 +180,6 @@ class _Process:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(calls, replies),
-            preexec_fn=functools.partial(_limit, limits),
             start_new_session=True,
         )
         os.close(calls)
@@ -250,12 +251,3 @@ def _environment(work: Path, library: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-
-
-def _limit(limits: Limits) -> None:
-    memory, file = limits.memory << 20, limits.file << 20
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seconds = int(limits.seconds) + 10
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))

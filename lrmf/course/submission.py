@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,8 @@ SKIPPED = ("# @title Install the library",)
 
 def main(arguments: list[str]) -> None:
     """Run the notebook; then read calls from the pipe, one a line, and write results."""
-    notebook, read, write = arguments
+    notebook, read, write, *limits = arguments
+    _limit(*map(int, limits))
     lines, out = os.fdopen(int(read)), os.fdopen(int(write), "w")
     from lrmf import course
     from lrmf.course import wire
@@ -52,6 +54,14 @@ def main(arguments: list[str]) -> None:
         except Failed as failed:
             result = {"failed": failed.diagnosis, "text": str(failed)}
         print(json.dumps(result), file=out, flush=True)
+
+
+def _limit(memory: int, file: int, seconds: int) -> None:
+    """Bound this process: bytes of memory and of a file, seconds of a processor."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def _packed(answer: Any, plain: Callable[[Any], Any], wire: Any) -> str:
