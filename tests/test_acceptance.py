@@ -1,5 +1,6 @@
 """What the library must reach on moons at its defaults, for a few of the seeds of the saved run."""
 
+import json
 import time
 
 import pytest
@@ -24,6 +25,15 @@ def judge(seed, *, backend="jax", **changes):
     report = f"{backend}, seed {seed}: accuracy {accuracy:.4f}, {first} ({seconds:.0f} s)"
     print(report)
     return model, certificate, accuracy, report
+
+
+def test_fifty_fresh_seeds_are_aligned_in_the_saved_run():
+    folder = lrmf.data.saved_results("defaults")
+    saved = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
+    runs = [run for name, run in saved.items() if name.startswith("moons LRMF jax -50 seed")]
+    assert len(runs) == 50
+    assert all(run["decision"] == "aligned" and run["accuracy"] >= 0.99 for run in runs)
+    assert max(run["lrd"] for run in runs) <= 0.03
 
 
 # One test for all seeds, so that they share the compiled loops and are all shown when it fails.
