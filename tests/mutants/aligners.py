@@ -349,7 +349,7 @@ TRAINED = [
         "lrmf/aligners/persistence.py",
         "if shapes[0] != shapes[1]:",
         "if len(shapes[0]) != len(shapes[1]):",
-        ("tests/aligners/test_persistence.py", "-k", "arrays and fit"),
+        ("tests/aligners/test_bad_files.py", "-k", "do_not_fit"),
     ),
 ]
 
