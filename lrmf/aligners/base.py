@@ -151,8 +151,9 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
 
         Aligned means that the distributions are alike. Where they are, points of one label may
         still be mapped to those of another, and must be where labels have other proportions in A
-        than in B: no method that does not see labels can know. The book's chapter on the judge
-        shows cures: weights of the points, and `LRMF` with a ``label_density``.
+        than in B: no method that does not see labels can know. The book's chapter "Aligned
+        distributions, wrong labels" shows cures: weights of the points, and `LRMF` with a
+        ``label_density``.
 
         Raises:
             NotFittedError: before a fit, or after one that did not reach the end.
