@@ -21,6 +21,7 @@ from ..objectives import Chain, chained
 from ..points import Rows
 from ..specs import Arrays, Histogram, Spec
 from ..standardization import Standardization, Standardize, moments
+from ..starting import completed
 from .parts import DensityFit, Objective, Part, pushed
 from .stages import Stage, Stages, density_stage
 from .units import Units
@@ -232,6 +233,8 @@ def run(
     drawn = dict(initial)  # a start follows from the data, but for the last digits of BLAS
     if recipe.start is not None:
         initial |= recipe.start(data, weights, units.domains)
+    noise = [name for name, part in recipe.parts.items() if part.kind is Density or part.of_noise]
+    initial = completed(roles, initial, data, backend, towards_noise=noise)
     objective = recipe.objective
     if not isinstance(objective, Objective):
         objective = objective(data, held_out, weights, seeds["objective"])

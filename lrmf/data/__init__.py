@@ -6,6 +6,7 @@ Importing this package loads NumPy and nothing heavier. Digits are looked for in
 """
 
 from lrmf.data.containers import Digits, Pair
+from lrmf.data.dequantization import Dequantized, bits_per_dimension
 from lrmf.data.digits import FallbackWarning, digits_pair, mnist, usps
 from lrmf.data.fetch import DataUnavailableError, cache_dir
 from lrmf.data.results import saved_results
@@ -19,6 +20,8 @@ __all__ = [
     "digits_pair",
     "Pair",
     "Digits",
+    "Dequantized",
+    "bits_per_dimension",
     "FallbackWarning",
     "DataUnavailableError",
     "cache_dir",
