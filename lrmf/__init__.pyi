@@ -12,6 +12,7 @@ from . import (
     plots as plots,
     selection as selection,
     specs as specs,
+    surfaces as surfaces,
     theory as theory,
     widgets as widgets,
 )
