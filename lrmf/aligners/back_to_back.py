@@ -122,6 +122,9 @@ class BackToBackFlow(TrainedAligner):
                 Alignment(maps=tuple(maps.items()), density="prior"), log_densities={"loss": -2}
             ),
             config=self._config(),
-            pushed={"private_source_": "transform", "private_target_": "target_transform"},
+            pushed={
+                "private_source_": ("transform",),
+                "private_target_": ("target_transform",),
+            },
             snapshot="private_target_",
         )

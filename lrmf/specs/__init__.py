@@ -19,6 +19,7 @@ from .coupling import NICE, Coupling, RealNVP, SplineFlow
 from .densities import Gaussian, Histogram
 from .description import spec_from_json, spec_to_json
 from .discriminator import Discriminator
+from .network import Network
 from .planar import Planar, PlanarBlock
 from .transformers import Shift, ShiftScale, Spline, Transformer
 
@@ -43,6 +44,7 @@ __all__ = [
     "Inverse",
     "MAF",
     "NICE",
+    "Network",
     "PartialShape",
     "Planar",
     "PlanarBlock",
