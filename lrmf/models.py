@@ -1,4 +1,4 @@
-"""Flow, Density and Classifier: a spec, named arrays and the backend that computes with them."""
+"""Flow, Map, Density and Classifier: a spec, named arrays and the backend that computes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .backends.base import Backend
     from .standardization import Standardization
 
-__all__ = ["DTYPES", "Classifier", "Composed", "Density", "Flow", "Model"]
+__all__ = ["DTYPES", "Classifier", "Composed", "Density", "Flow", "Map", "Model"]
 
 DTYPES = ("float32", "float64")
 
@@ -132,6 +132,29 @@ class Model:
             return values
         with self.backend.scope(self.dtype):
             return values + constant
+
+
+class Map(Model):
+    """A map of R^d that promises images and no more: no inverse, no Jacobian determinant."""
+
+    def __init__(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        backend: Backend,
+        *,
+        after: Standardization | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(spec, arrays, backend, **options)
+        self.after = after
+
+    def image(self, x: Any) -> Any:
+        """The images of x, ``(n, *event_shape)`` as x is.
+
+        Raises ``ValueError`` for another shape and ``TypeError`` for anything but real numbers.
+        """
+        return self._restored(self._call("image", x, "x", self.before), self.after)
 
 
 class Flow(Model):
