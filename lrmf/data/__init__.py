@@ -5,6 +5,7 @@ Importing this package loads NumPy and nothing heavier. Digits are looked for in
 :mod:`lrmf.data.download`).
 """
 
+from lrmf.data.cases import Case, batches, sensors, surveys
 from lrmf.data.containers import Digits, Pair
 from lrmf.data.digits import FallbackWarning, digits_pair, mnist, usps
 from lrmf.data.fetch import DataUnavailableError, cache_dir
@@ -14,10 +15,14 @@ from lrmf.data.toy import blobs, moons
 __all__ = [
     "blobs",
     "moons",
+    "batches",
+    "sensors",
+    "surveys",
     "usps",
     "mnist",
     "digits_pair",
     "Pair",
+    "Case",
     "Digits",
     "FallbackWarning",
     "DataUnavailableError",
