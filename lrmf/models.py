@@ -163,6 +163,13 @@ class Flow(Model):
     ``log_det`` MUST be log|det| of the Jacobian of the map just applied: that of T at x for
     `forward`, that of T⁻¹ at y for `inverse`; shape ``(n,)``, in nats. So the two cancel on a
     round trip.
+
+    >>> import lrmf
+    >>> spec, backend = lrmf.Affine(), lrmf.get_backend("jax")
+    >>> flow = backend.flow(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> y, log_det = flow.forward(np.ones((3, 2)))
+    >>> y.shape, log_det.shape
+    ((3, 2), (3,))
     """
 
     def __init__(
@@ -288,7 +295,14 @@ class Composed(Flow):
 
 
 class Density(Model):
-    """A member of a density family M: log-densities in nats, and samples."""
+    """A member of a density family M: log-densities in nats, and samples.
+
+    >>> import lrmf
+    >>> spec, backend = lrmf.Gaussian(), lrmf.get_backend("jax")
+    >>> density = backend.density(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> density.log_prob(density.sample(5, seed=1)).shape
+    (5,)
+    """
 
     def log_prob(self, x: Any) -> Any:
         """log p(x), shape ``(n,)``, in nats, for x of shape ``(n, *event_shape)``."""
@@ -321,7 +335,14 @@ class Density(Model):
 
 
 class Classifier(Model):
-    """A function that tells real points from others: the logit h of D(x) = 1/(1 + exp(-h(x)))."""
+    """A function that tells real points from others: the logit h of D(x) = 1/(1 + exp(-h(x))).
+
+    >>> import lrmf
+    >>> spec, backend = lrmf.Discriminator(hidden=(8,)), lrmf.get_backend("jax")
+    >>> judge = backend.classifier(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> judge.logits(np.zeros((4, 2))).shape
+    (4,)
+    """
 
     def logits(self, x: Any) -> Any:
         """h(x), shape ``(n,)``, for x of shape ``(n, *event_shape)``: high where x looks real."""
