@@ -8,9 +8,10 @@ from book.machinery.config import ROOT
 from book.results import runner
 from book.results.embedded_digits import experiments
 from book.results.embedded_digits.classifiers import Network, nearest
-from book.results.embedded_digits.embedding import DIM, Embedding, train
+from book.results.embedded_digits.embedding import DIM, Embedding
 from book.results.embedded_digits.maps import MAPS, fitted
 from book.results.embedded_digits.pictures import SIZES, pictures
+from book.results.embedded_digits.training import train
 
 FOLDER = ROOT / "book" / "results" / "embedded_digits"
 MEGABYTE = 1e6

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 import lrmf
-from book.results.embedded_digits import embedding as embeddings
 from book.results.embedded_digits.classifiers import EPOCHS, Network, nearest
 from book.results.embedded_digits.embedding import DIM, Embedding
 from book.results.embedded_digits.maps import LRMF, MAPS, STEPS, fitted
@@ -122,10 +121,13 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _trained(**settings: Any) -> tuple[Embedding, Numbers, Arrays]:
+    # Keras takes as long to import as a map to fit, and rows need none of it.
+    from book.results.embedded_digits.training import train
+
     data = pictures(settings["size"])
     began, worked = time.perf_counter(), time.process_time()
     own = {name: value for name, value in settings.items() if name != "size"}
-    model, curves = embeddings.train(data.a, data.b, **own)
+    model, curves = train(data.a, data.b, **own)
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
     numbers: Numbers = {
         "seconds": seconds,

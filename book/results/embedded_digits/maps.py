@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import ot
 
 import lrmf
+from lrmf.extras import import_pot
 
 __all__ = ["MAPS", "PAIRED", "STEPS", "fitted"]
 
@@ -36,7 +36,7 @@ class Barycentric:
     """POT's exact plan; a new point moves as its nearest neighbour among the coupled ones."""
 
     def __init__(self) -> None:
-        self._plan = ot.da.EMDTransport(max_iter=10_000_000)
+        self._plan = import_pot().da.EMDTransport(max_iter=10_000_000)
 
     def fit(self, *, Xs: np.ndarray, Xt: np.ndarray) -> Barycentric:
         """Couple source and target codes."""
