@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -97,13 +98,16 @@ def train(
     models = (encoder(), decoder(), critic())
     sides = [jnp.asarray(x.reshape(-1, PIXELS)) for x in (a, b)]
     weights = [[v.value for v in m.trainable_variables] for m in models]
-    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, steps), b1=0.5, b2=0.9)
+    optimiser = optax.scale_by_adam(b1=0.5, b2=0.9)
+    # All that differs is input, not constant, so that all trainings share what is compiled.
+    balance = jnp.asarray([features, adversary])
+    rates = jnp.asarray(RATE * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps)))
     states = [optimiser.init(w) for w in weights]
 
     def call(model: keras.Model, own: Weights, x: Any) -> Any:
         return model.stateless_call(own, [], x)[0]
 
-    def losses(weights: list[Weights], x: Any, key: Any) -> tuple[Any, Any]:
+    def losses(weights: list[Weights], x: Any, key: Any, balance: Any) -> tuple[Any, Any]:
         own_encoder, own_decoder, own_critic = weights
         held = jax.lax.stop_gradient
         draw, prior = jax.random.normal(key, (2, len(x), DIM))
@@ -131,26 +135,34 @@ def train(
         _, real = call(models[2], own_critic, x)
         _, false = call(models[2], own_critic, held(jnp.concatenate([again, invented])))
         told = jax.nn.softplus(-real).mean() + jax.nn.softplus(false).mean()
-        total = kl + pixels + features * alike + adversary * fooled + told
+        total = kl + pixels + balance[0] * alike + balance[1] * fooled + told
         return total, jnp.stack([kl, error, told])
 
-    def step(state: Any, key: Any) -> tuple[Any, Any]:
-        weights, states = state
+    def step(sides: list[Any], balance: Any, state: Any, now: Any) -> tuple[Any, Any]:
+        (weights, states), (key, rate) = state, now
         rows, noise = jax.random.split(key)
         picked = [
             side[jax.random.randint(k, (BATCH,), 0, len(side))]
             for side, k in zip(sides, jax.random.split(rows), strict=True)
         ]
-        grads, parts = jax.grad(losses, has_aux=True)(weights, jnp.concatenate(picked), noise)
+        x = jnp.concatenate(picked)
+        grads, parts = jax.grad(losses, has_aux=True)(weights, x, noise, balance)
         moves = [optimiser.update(g, s) for g, s in zip(grads, states, strict=True)]
-        weights = [optax.apply_updates(w, m) for w, (m, _) in zip(weights, moves, strict=True)]
+        weights = [
+            [old - rate * move for old, move in zip(own, m, strict=True)]
+            for own, (m, _) in zip(weights, moves, strict=True)
+        ]
         return (weights, [s for _, s in moves]), parts
 
-    chunk = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys))
+    @jax.jit
+    def chunk(state: Any, sides: list[Any], balance: Any, keys: Any, rates: Any) -> tuple[Any, Any]:
+        return jax.lax.scan(partial(step, sides, balance), state, (keys, rates))
+
     state, seen = (weights, states), []
     keys = jax.random.split(jax.random.key(seed), steps)
     for start in range(0, steps, CHUNK):
-        state, parts = chunk(state, keys[start : start + CHUNK])
+        now = slice(start, start + CHUNK)
+        state, parts = chunk(state, sides, balance, keys[now], rates[now])
         seen.append(np.asarray(parts).mean(axis=0))
     arrays = {
         f"{part}.{k}": np.asarray(w)
