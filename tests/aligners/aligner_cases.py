@@ -89,7 +89,8 @@ EXTRA = {
     "regularization": (
         (-1e-3, float("nan"), float("inf"), "0.1", None, True, [0.1], 10**400),
         "must be zero or a positive number, got ",
-    )
+    ),
+    "standardize": ((None, 1, "yes", "together"), "must be True or False, got "),
 }
 
 #: Small flows and few steps. A line takes what its aligner has of them.
