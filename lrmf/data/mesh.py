@@ -115,13 +115,21 @@ class Mesh:
         >>> flat.moved(2 * np.eye(3), name="twice as large")
         Mesh('twice as large', 3 vertices, 1 faces)
         """
+        found = self.check_places(vertices)
+        return replace(self, vertices=found, name=self.name if name is None else name)
+
+    def check_places(self, vertices: ArrayLike) -> Array:
+        """New places of the vertices as numbers, shape (n, 3).
+
+        Raises ``ValueError`` where there are more or fewer, or they are not finite.
+        """
         found = _vertices(vertices)
         if len(found) != len(self.vertices):
             raise ValueError(
                 f"the mesh has {len(self.vertices)} vertices, got {len(found)} new places; move "
                 "mesh.vertices, not points drawn from it"
             )
-        return replace(self, vertices=found, name=self.name if name is None else name)
+        return found
 
     def standardized(self) -> Mesh:
         """The mesh moved to the origin, by the mean of its area, and scaled to diameter 1."""
