@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import _get_feature_names
+from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
 from .checks import check_numbers
 from .specs import Shape
@@ -20,6 +20,7 @@ from .specs import Shape
 __all__ = [
     "Rows",
     "check_features",
+    "check_new_names",
     "check_pair",
     "check_points",
     "check_rows",
@@ -40,7 +41,8 @@ class Rows:
 
     Args:
         source: an array, or anything with ``shape``, ``dtype`` and row indexing, such as a memory
-            map (the fastest from disk) or a data set of an h5py or zarr file.
+            map (the fastest from disk) or a data set of an h5py or zarr file. One that ``draws``,
+            as `lrmf.data.Dequantized`, is given the rows' numbers as they are asked for.
         rows: which rows of it are meant, by default all.
         whole: of which this is a part.
         seen: a function of points ``(n, *event_shape)`` that all pass when they are read.
@@ -72,7 +74,7 @@ class Rows:
     def _read(self, key: slice | np.ndarray) -> np.ndarray:
         if self._rows is not None:
             key = self._rows[key]
-        if isinstance(self._source, np.ndarray):
+        if isinstance(self._source, np.ndarray) or getattr(self._source, "draws", False):
             return np.asarray(self._source[key])
         with self._lock:
             return np.asarray(self._source[key]) if isinstance(key, slice) else self._picked(key)
@@ -235,6 +237,25 @@ def feature_names(given: Mapping[str, Any]) -> list[str] | None:
             f"{list(first)}; reorder them: {argument}[list({like}.columns)]"
         )
     return list(first)
+
+
+def check_new_names(aligner: Any, x: Any, argument: str) -> None:
+    """Refuse new points whose columns have other names than the data of a fit, or another order.
+
+    scikit-learn finds them, and warns of data without names; what it says goes on with the cure.
+    """
+    try:
+        _check_feature_names(aligner, x, reset=False)
+    except ValueError as error:
+        names = aligner.feature_names_in_
+        found = _get_feature_names(x)
+        cure = f"{argument}[list(model.feature_names_in_)]"
+        how = (
+            f"reorder them: {cure}"
+            if set(found) == set(names)
+            else f"give it the columns {list(names)}: {cure} where it has them all"
+        )
+        raise ValueError(f"{argument}: {str(error).strip()}\n{how}") from None
 
 
 def check_features(x: Rows | np.ndarray, argument: str, expected: Shape, like: str) -> None:

@@ -21,6 +21,7 @@ COMMANDS = (
     "judge_calibration",
     "labels",
     "defaults",
+    "starts",
     "realnvp",
     "ffjord",
     "learned_density",

@@ -11,6 +11,7 @@ from ..fitting import Schedule
 from ..games import ClassifierLoss, classifier_game, density_game
 from ..models import Classifier, Density, Flow
 from ..specs import Discriminator, RealNVP
+from ..standardization import Standardize
 from .parts import DensityFit, Objective, Part
 from .recipe import Recipe
 from .trained import TrainedAligner
@@ -55,9 +56,11 @@ class AdversarialFlow(TrainedAligner):
             their own, before each update of T.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares in the game.
         seed: of initial arrays, minibatches and the validation split.
-        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
-            together, so that data of any location and scale align alike (`lrmf.standardization`).
-            Of images each channel is standardised.
+        standardize: learn from features of mean 0 and deviation 1, so that data of any location
+            and scale align alike (`lrmf.standardization`): by the moments of all domains together,
+            or, where these lie far apart, by means and scales of each, so that T starts where
+            these agree. ``"together"`` and ``"apart"`` always take the one or the other. Of
+            images each channel is standardised.
         schedule: ``"cosine"`` decays both learning rates to zero, ``"warmup cosine"`` lets them
             rise over the first twentieth of the steps before, ``"constant"`` keeps them.
         gradient_clip: largest norm of a player's gradient.
@@ -131,7 +134,7 @@ class AdversarialFlow(TrainedAligner):
         beta_1: float = 0.5,
         beta_2: float = 0.9,
         seed: int = 0,
-        standardize: bool = True,
+        standardize: Standardize = True,
         schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = None,

@@ -64,7 +64,8 @@ class AffineAligner(ComputedAligner):
         Warns:
             DataWarning: outliers, which decide moments, or no inverse, as Xt is flat.
         """
-        check_non_negative_number("regularization", self.regularization)
+        own = self._plain()
+        check_non_negative_number("regularization", own.regularization)
         source, target = check_pair(Xs, Xt)
         event_shape, names = source.shape[1:], feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
@@ -73,18 +74,23 @@ class AffineAligner(ComputedAligner):
         unit = float(max(source.std(axis=0).max(), target.std(axis=0).max())) or 1.0
         mean_a, cov_a = _moments(source, unit)
         mean_b, cov_b = _moments(target, unit)
-        extra = min(float(self.regularization) / unit / unit, 1e100) * np.eye(len(mean_a))
+        extra = min(float(own.regularization) / unit / unit, 1e100) * np.eye(len(mean_a))
         cov_a, cov_b = cov_a + extra, cov_b + extra
         if _is_singular(cov_a):
             raise ValueError(_singular(cov_a * unit**2, "Xs", source, names))
         invertible = not _is_singular(cov_b)
         warn_of_points({"Xs": source}, names, looks=("extreme",))
         warn_of_points({"Xt": target}, names, looks=("extreme",) if invertible else LOOKS[::2])
-        self.matrix_ = self._map(cov_a, cov_b)
-        self.shift_ = mean_b - self.matrix_ @ mean_a
-        # An array of no rows says that there is no inverse, in a file as well.
-        self.inverse_matrix_ = self._map(cov_b, cov_a) if invertible else np.zeros((0, len(mean_a)))
-        self._remember(event_shape, names)
+        matrix = self._map(cov_a, cov_b)
+        self._keep(
+            own,
+            event_shape,
+            names,
+            matrix_=matrix,
+            shift_=mean_b - matrix @ mean_a,
+            # An array of no rows says that there is no inverse, in a file as well.
+            inverse_matrix_=self._map(cov_b, cov_a) if invertible else np.zeros((0, len(mean_a))),
+        )
         return self
 
     def _moved(self, x: Any, argument: str) -> np.ndarray:

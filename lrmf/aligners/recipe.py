@@ -20,9 +20,11 @@ from ..models import Composed, Density, Flow, Model
 from ..objectives import Chain, chained
 from ..points import Rows
 from ..specs import Arrays, Histogram, Spec
-from ..standardization import Standardization, moments
+from ..standardization import Standardization, Standardize, moments
+from ..starting import completed
 from .parts import DensityFit, Objective, Part, pushed
 from .stages import Stage, Stages, density_stage
+from .units import Units
 
 __all__ = [
     "Recipe",
@@ -32,8 +34,10 @@ __all__ = [
     "run",
 ]
 
-#: Arrays of some roles to start from, of points, their weights and the standardisation.
-Start = Callable[[Mapping[str, Rows], Weights, Standardization | None], Mapping[str, Arrays]]
+#: Arrays of some roles to start from, of points, their weights and how they are standardised.
+Start = Callable[
+    [Mapping[str, Rows], Weights, Mapping[str, Standardization] | None], Mapping[str, Arrays]
+]
 #: What draws at random in most recipes, in the order in which its seeds are spawned.
 DRAWS = (
     "transform",
@@ -160,7 +164,7 @@ def run(
     weights: Weights,
     arguments: Mapping[str, str],
     names: Sequence[str] | None,
-    standardize: bool,
+    standardize: Standardize,
     validation_fraction: float,
     checkpoint: Callable[[Mapping[str, Arrays]], Checkpoint | None],
     progress: bool,
@@ -180,7 +184,7 @@ def run(
         weights: of the points of each domain, ``(n,)``, or ``None``.
         arguments: what the user calls each domain.
         names: of the features, if they have some.
-        standardize: whether to learn from standardised points, by `Standardization.pooled`.
+        standardize: whether to learn from standardised points, and by which moments.
         validation_fraction: share of each domain that is held out.
         checkpoint: the file to go on from, given the initial arrays.
         progress: whether to show progress bars.
@@ -197,11 +201,11 @@ def run(
                     part.spec.check_points(chunk, arguments[domain])
 
     # Standardise: from here to the restored models, points are standardised ones.
-    given, units = domains, None
+    given = domains
     measured = {domain: moments(x, weights[domain]) for domain, x in given.items()}
-    if standardize:
-        units = Standardization.pooled(measured)
-        domains = {domain: x.seen_through(units.apply) for domain, x in given.items()}
+    units = Units.choose(recipe, measured, standardize, event_shape)
+    if units.domains is not None:
+        domains = {j: x.seen_through(units.domains[j].apply) for j, x in given.items()}
     # Without a density none grows without bound, and that of a histogram can't.
     densities = [part.spec for part in recipe.parts.values() if part.kind is Density]
     unbounded = not all(isinstance(spec, Histogram) for spec in densities)
@@ -211,18 +215,16 @@ def run(
         arguments,
         looks=LOOKS if unbounded else ("extreme",),
         names=names,
-        units=units,
+        units=units.domains,
         dtype=dtype,
     )
-    log_det = 0.0 if units is None else units.log_det(event_shape)
 
     # Initialise.
     roles: dict[str, Role] = {}
     initial: dict[str, Arrays] = {}
     for name, part in recipe.parts.items():
         rng = np.random.default_rng(seeds.get(name, 0))
-        spec = part.standardized(units).spec
-        role, initial[name] = backend.init(part.kind, spec, event_shape, rng)
+        role, initial[name] = backend.init(part.kind, units.spec(name), event_shape, rng)
         roles[name] = dataclasses.replace(role, name=name)
 
     # Split.
@@ -230,7 +232,9 @@ def run(
     data, held_out, weights, held_weights = _split(domains, weights, validation_fraction, rng)
     drawn = dict(initial)  # a start follows from the data, but for the last digits of BLAS
     if recipe.start is not None:
-        initial |= recipe.start(data, weights, units)
+        initial |= recipe.start(data, weights, units.domains)
+    noise = [name for name, part in recipe.parts.items() if part.kind is Density or part.of_noise]
+    initial = completed(roles, initial, data, backend, towards_noise=noise)
     objective = recipe.objective
     if not isinstance(objective, Objective):
         objective = objective(data, held_out, weights, seeds["objective"])
@@ -242,8 +246,8 @@ def run(
     def model(name: str, arrays: Arrays) -> Any:
         return backend.model(roles[name], arrays, dtype)
 
-    def restored(name: str, arrays: Arrays) -> Any:
-        return recipe.parts[name].restored(model(name, arrays), units)
+    def restored(name: str, arrays: Arrays, domain: str | None = None) -> Any:
+        return units.restored(name, model(name, arrays), domain)
 
     def snapshot(step: int, arrays: Mapping[str, Arrays]) -> tuple[int, Flow, Density | None]:
         return step, *recipe.frame({name: restored(name, own) for name, own in arrays.items()})
@@ -301,12 +305,12 @@ def run(
 
         # The constant of the loss.
         models = recipe.attributes({n: restored(n, own) for n, own in fitted.arrays.items()})
-        constant = len(recipe.private) * log_det
+        constant = sum(units.log_det(fit.domain, event_shape) for fit in recipe.private)
         for fit, result in zip(recipe.private, private, strict=True):
-            density = model(fit.part, result.arrays["density"])
-            models[fit.attribute] = restored(fit.part, result.arrays["density"])
-            points, own = data[fit.domain], weights[fit.domain]
-            found = stages.evaluate(fit.stage, mean_log_prob, density, points, own)
+            own = result.arrays["density"]
+            models[fit.attribute] = restored(fit.part, own, fit.domain)
+            points = data[fit.domain], weights[fit.domain]
+            found = stages.evaluate(fit.stage, mean_log_prob, model(fit.part, own), *points)
             constant += np.nan if found is None else found
         for fit, result in zip(recipe.refitted, refitted, strict=True):
             models[fit.attribute] = restored(fit.part, result.arrays["density"])
@@ -317,7 +321,8 @@ def run(
     name, failed = stages.failure or ("flow", fitted)
     facts = {
         **objective.facts,
-        "standardization_": units,
+        "standardization_": units.meeting,
+        "standardizations_": units.domains,
         "complete_": stages.failure is None,
         "outcome_": failed.outcome,
         "status_": failed.status if name == "flow" else f"{name}: {failed.status}",
@@ -329,7 +334,11 @@ def run(
     return Result(
         models=models,
         facts=facts,
-        history=_restored(fitted.history, objective.log_densities, log_det, constant),
+        history=_restored(
+            fitted.history,
+            {k: units.missing(n, event_shape) for k, n in objective.log_densities.items()},
+            constant,
+        ),
         snapshots=snapshots,
     )
 
@@ -400,13 +409,10 @@ def _drawn(data: Mapping[str, Rows], weights: Weights, rng: np.random.Generator)
 
 
 def _restored(
-    history: Mapping[str, np.ndarray],
-    log_densities: Mapping[str, int],
-    log_det: float,
-    constant: float,
+    history: Mapping[str, np.ndarray], missing: Mapping[str, float], constant: float
 ) -> dict[str, np.ndarray]:
     """A history in units of the data, with a constant in the map's losses, if it is known."""
-    shifts = {name: count * log_det for name, count in log_densities.items()}
+    shifts = dict(missing)
     shifts["loss"] = shifts.get("loss", 0.0) + (0.0 if np.isnan(constant) else constant)
     shifts["validation_loss"] = shifts["loss"]
     return {name: v + shifts[name] if name in shifts else v for name, v in history.items()}

@@ -16,6 +16,9 @@ from .continuous import FFJORD
 from .coupling import NICE, Coupling, RealNVP, SplineFlow
 from .densities import Gaussian, Histogram
 from .discriminator import Discriminator
+from .glow import Glow
+from .images import ActNorm, ChannelMixing, LastChannels, Squeezed
+from .jet import Jet
 from .planar import Planar
 from .transformers import Shift, ShiftScale, Spline
 
@@ -26,6 +29,7 @@ _SPECS: dict[str, type[Any]] = {
     for spec in (
         *(Affine, Autoregressive, Chain, Coupling, Discriminator, FFJORD, Gaussian, Histogram),
         *(IAF, Identity, Inverse, MAF, NICE, Planar, RealNVP, SplineFlow),
+        *(ActNorm, ChannelMixing, Glow, Jet, LastChannels, Squeezed),
     )
 }
 _PARTS = {part.__name__: part for part in (Convolutional, Dense, Shift, ShiftScale, Spline)}

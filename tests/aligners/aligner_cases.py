@@ -72,7 +72,11 @@ REFUSED = {
         (-0.1, 1.0, 1.5, float("nan"), "0.1", None, True),
         r"must lie in \[0, 1\), got ",
     ),
-    **dict.fromkeys(("standardize", "progress"), ((None, 1, "yes"), "must be True or False, got ")),
+    "progress": ((None, 1, "yes"), "must be True or False, got "),
+    "standardize": (
+        (None, 1, "yes", ["apart"]),
+        "must be True or False, 'together' or 'apart', got ",
+    ),
     "seed": ((-1, 0.5, "0", None, True), "must be a non-negative integer, got "),
     "schedule": (("linear", None), "must be 'cosine', 'warmup cosine' or 'constant', got "),
     "dtype": (("float16", np.float32, None, "double"), r"must be one of \('float32', 'float64'\)"),

@@ -150,3 +150,33 @@ def test_a_file_without_its_arrays(tmp_path):
     storage.write(path, arrays, document)
     with pytest.raises(ValueError, match="is damaged: it lacks shift_; save the model again"):
         lrmf.CORAL.load(path)
+
+
+@pytest.mark.parametrize("kind", [lrmf.CORAL, lrmf.GaussianOT])
+class TestWhatAFitKeeps:
+    A, B = np.random.default_rng(0).normal(size=(2, 50, 2))
+
+    def test_a_fit_that_is_interrupted_changes_nothing(self, kind, monkeypatch):
+        model = kind().fit(Xs=self.A, Xt=self.B)
+        before = dict(vars(model))
+        calls = []
+
+        def interrupted(here, there):
+            calls.append(here)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return here
+
+        monkeypatch.setattr(kind, "_map", staticmethod(interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(Xs=self.A + 1.0, Xt=3 * self.B)
+        assert vars(model) == before
+
+    def test_a_file_holds_the_parameters_of_the_fit(self, kind, tmp_path):
+        model = kind(regularization=np.float32(0.5)).fit(Xs=self.A, Xt=self.B)
+        model.set_params(regularization="much").save(tmp_path / "model.lrmf")
+        loaded = kind.load(tmp_path / "model.lrmf")
+        assert type(loaded.regularization) is float
+        assert loaded.regularization == 0.5
+        loaded.save(tmp_path / "again.lrmf")
+        assert (tmp_path / "again.lrmf").read_bytes() == (tmp_path / "model.lrmf").read_bytes()

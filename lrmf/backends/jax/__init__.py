@@ -19,7 +19,8 @@ from ...checks import check_positive_int
 from ...specs import Arrays, Shape
 from ..base import Backend, Game, Loss, Role
 from . import (
-    couplings as couplings,  # it registers its bijections, as the next one does
+    couplings as couplings,  # it registers its bijections, as the next ones do
+    images as images,
     planar as planar,
 )
 from .bijections import bijection

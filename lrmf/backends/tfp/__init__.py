@@ -17,7 +17,8 @@ import tensorflow as tf
 from ...specs import Arrays, Shape
 from ..base import ROWS, Backend, Game, Loss, Role
 from . import (
-    couplings as couplings,  # it registers its bijectors, as the next one does
+    couplings as couplings,  # it registers its bijectors, as the next ones do
+    images as images,
     planar as planar,
 )
 from .bijections import bijector
