@@ -13,6 +13,7 @@ from . import (
     selection as selection,
     specs as specs,
     theory as theory,
+    two_sample as two_sample,
     widgets as widgets,
 )
 from .aligners import (

@@ -25,6 +25,8 @@ COMMANDS = (
     "ffjord",
     "learned_density",
     "comparison",
+    "alignflow",
+    "testing",
     "first_real_pair",
 )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.mutants import (
     aligners,
+    around,
     backends,
     couplings,
     course,
@@ -45,6 +46,7 @@ ALL = tuple(
         judging,
         units,
         course,
+        around,
     )
     for mutant in part.MUTANTS
 )

@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "back to back: noise is standardised",
         "lrmf/aligners/parts.py",
-        'options |= {"before": None if self.of_noise else units, "after": units}',
-        'options |= {"before": units, "after": units}',
+        '"before": None if self.of_noise else units,',
+        '"before": units,',
         SCALE,
     ),
     Mutant(
