@@ -14,6 +14,7 @@ from . import (
     specs as specs,
     surfaces as surfaces,
     theory as theory,
+    two_sample as two_sample,
     widgets as widgets,
 )
 from .aligners import (

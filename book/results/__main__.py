@@ -26,6 +26,8 @@ COMMANDS = (
     "ffjord",
     "learned_density",
     "comparison",
+    "alignflow",
+    "testing",
     "first_real_pair",
     "embedded_digits",
 )
