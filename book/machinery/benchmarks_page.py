@@ -48,8 +48,8 @@ def page_text(found: Mapping[str, Any]) -> str:
         "",
         (
             f"Measured on {found['date'][:10]} by `{found['command']}` on {machine['cores']} cores "
-            f"({machine['processor']}), {machine['memory_bytes'] / 2**30:.0f} GiB of memory, without "
-            f"a GPU. JAX {versions['jax']}, TensorFlow {versions['tensorflow']}, "
+            f"({machine['processor']}), {machine['memory_bytes'] / 2**30:.0f} GiB of memory, "
+            f"without a GPU. JAX {versions['jax']}, TensorFlow {versions['tensorflow']}, "
             f"PyTorch {versions.get('torch', '-')}, normflows {versions.get('normflows', '-')}, "
             f"zuko {versions.get('zuko', '-')}, lrmf {versions['lrmf']}."
         ),
@@ -59,8 +59,8 @@ def page_text(found: Mapping[str, Any]) -> str:
         (
             "One step of LRMF: a RealNVP map of four blocks, a RealNVP density, 256 + 256 points "
             "of two features, Adam. All five start from the same arrays, see the same batches, and "
-            "have the same loss up to rounding. Steps a second, median of rounds that take turns; in "
-            "parentheses the peak memory."
+            "have the same loss up to rounding. Steps a second, median of rounds that take turns; "
+            "in parentheses the peak memory."
         ),
         "",
         "| hidden units (parameters) | " + " | ".join(_NAMES[name] for name in peers) + " |",

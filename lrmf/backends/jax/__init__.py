@@ -46,6 +46,15 @@ def call(method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
 _compiled_call = functools.partial(jax.jit, static_argnums=(0, 1))(call)
 
 
+def _enable_x64(on: bool) -> AbstractContextManager[Any]:
+    """Doubles on or off for a while; JAX before 0.8, such as Colab's, has this elsewhere."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(on)
+    from jax import experimental
+
+    return experimental.enable_x64(on)  # type: ignore[attr-defined]
+
+
 class JaxBackend(Backend):
     """See the package's docstring."""
 
@@ -56,7 +65,7 @@ class JaxBackend(Backend):
 
     def scope(self, dtype: str) -> AbstractContextManager[Any]:
         # JAX gives float32 for float64 unless told otherwise; the flag is part of its jit keys.
-        return jax.enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))
+        return _enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))
 
     def is_native(self, x: Any) -> bool:
         return isinstance(x, jax.Array)
