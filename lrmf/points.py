@@ -41,7 +41,8 @@ class Rows:
 
     Args:
         source: an array, or anything with ``shape``, ``dtype`` and row indexing, such as a memory
-            map (the fastest from disk) or a data set of an h5py or zarr file.
+            map (the fastest from disk) or a data set of an h5py or zarr file. One that ``draws``,
+            as `lrmf.data.Dequantized`, is given the rows' numbers as they are asked for.
         rows: which rows of it are meant, by default all.
         whole: of which this is a part.
         seen: a function of points ``(n, *event_shape)`` that all pass when they are read.
@@ -73,7 +74,7 @@ class Rows:
     def _read(self, key: slice | np.ndarray) -> np.ndarray:
         if self._rows is not None:
             key = self._rows[key]
-        if isinstance(self._source, np.ndarray):
+        if isinstance(self._source, np.ndarray) or getattr(self._source, "draws", False):
             return np.asarray(self._source[key])
         with self._lock:
             return np.asarray(self._source[key]) if isinstance(key, slice) else self._picked(key)

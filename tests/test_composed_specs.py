@@ -8,12 +8,16 @@ import pytest
 
 import lrmf
 from lrmf.specs import (
+    ActNorm,
     Autoregressive,
+    ChannelMixing,
     Convolutional,
     Dense,
+    LastChannels,
     Shift,
     ShiftScale,
     Spline,
+    Squeezed,
     spec_from_json,
     spec_to_json,
 )
@@ -104,6 +108,9 @@ def test_blocks_alternate(spec):
         lrmf.Coupling(mask="channels", split=1, conditioner=IMAGES, transformer=Spline(bins=2)),
         lrmf.Coupling(mask="checkerboard", conditioner=IMAGES, transformer=ShiftScale(bound=1.0)),
         lrmf.Chain(flows=(lrmf.Coupling(mask="channels", swap=True, conditioner=IMAGES),) * 2),
+        lrmf.Glow(levels=2, steps=2, hidden=(4, 3), start="data"),
+        lrmf.Jet(couplings=3, hidden=(4,), patch=4, transformer=Shift(), seed=1),
+        Squeezed(flow=LastChannels(flow=lrmf.Chain(flows=(ActNorm(floor=0.1), ChannelMixing())))),
     ],
 )
 def test_arrays_of_a_convolution_tell_channels_only(spec):

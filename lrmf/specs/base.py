@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 __all__ = [
+    "Apply",
     "Arrays",
     "DensitySpec",
     "FlowSpec",
@@ -27,11 +28,14 @@ __all__ = [
 
 Arrays = dict[str, np.ndarray]
 Shape = tuple[int, ...]
+#: The image of points by a flow spec and its arrays; with True, by the inverse.
+Apply = Callable[["FlowSpec", Mapping[str, Any], np.ndarray, bool], np.ndarray]
 #: An event shape with None for the sizes that arrays do not tell, as a convolution's height.
 PartialShape = tuple[int | None, ...]
 
-#: Stands for a size that arrays do not tell, and so do not depend on. It can be halved often.
-_ANY_SIZE = 64
+#: Stands for a size that arrays do not tell, and so do not depend on. It can be halved fourteen
+#: times, and patches of up to sixteen pixels divide it.
+_ANY_SIZE = 2**14 * 9 * 5 * 7 * 11 * 13
 
 
 class Spec(ABC):
@@ -136,6 +140,26 @@ class Spec(ABC):
 class FlowSpec(Spec):
     """An invertible map. It serves as the transform T or, pushed to N(0, I), as a density."""
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether arrays of `init` can't be used before `from_data` has completed them."""
+        return False
+
+    def from_data(
+        self, arrays: Mapping[str, Any], x: np.ndarray, apply: Apply, *, inverse: bool = False
+    ) -> Arrays:
+        """The arrays of `init`, completed by points: the one place where a spec sees data.
+
+        `lrmf.starting.from_data` calls it, and so do aligners before a fit.
+
+        Args:
+            arrays: as `init` made them.
+            x: points ``(n, *event_shape)``.
+            apply: the image of points by a flow spec with its arrays, or by its inverse.
+            inverse: whether the points go through the inverse, as a density's do.
+        """
+        return dict(arrays)
+
 
 class DensitySpec(Spec):
     """A density family that is not given by a flow spec."""
@@ -164,6 +188,7 @@ def image_shape(spec: object, event_shape: Shape) -> Shape:
         raise ValueError(
             f"{type(spec).__name__} models images: expected an event shape (height, width, "
             f"channels), got {shape}; reshape each data point first"
+            + (", of grey images x to x[..., numpy.newaxis]" if _is_shape(shape, 2) else "")
         )
     return shape
 

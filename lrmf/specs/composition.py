@@ -10,9 +10,19 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .base import Arrays, DensitySpec, FlowSpec, PartialShape, Shape, Spec, check_rng, common_shape
+from .base import (
+    Apply,
+    Arrays,
+    DensitySpec,
+    FlowSpec,
+    PartialShape,
+    Shape,
+    Spec,
+    check_rng,
+    common_shape,
+)
 
-__all__ = ["Chain", "Composition", "Inverse"]
+__all__ = ["Chain", "Composition", "Inverse", "Wrapping", "check_flow"]
 
 
 class Composition(FlowSpec):
@@ -28,15 +38,20 @@ class Composition(FlowSpec):
     def parts(self) -> tuple[FlowSpec, ...]:
         """The flows."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What stands before a slash in the names of each part's arrays."""
+        return tuple(f"{self.prefix}{k}" for k in range(len(self.parts)))
+
     def parts_with_arrays(self, arrays: Mapping[str, Any]) -> list[tuple[FlowSpec, dict[str, Any]]]:
         """Each part with its arrays."""
-        named: list[dict[str, Any]] = [{} for _ in self.parts]
+        named: dict[str, dict[str, Any]] = {name: {} for name in self.names}
         for name, value in arrays.items():
-            number, _, rest = name.removeprefix(self.prefix).partition("/")
+            part, _, rest = name.partition("/")
             # A name that belongs to no part is reported by `check_arrays`.
-            if number.isdecimal() and int(number) < len(named):
-                named[int(number)][rest] = value
-        return list(zip(self.parts, named, strict=True))
+            if part in named:
+                named[part][rest] = value
+        return list(zip(self.parts, named.values(), strict=True))
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:
         return self._joined([part.shapes(event_shape) for part in self.parts])
@@ -48,17 +63,46 @@ class Composition(FlowSpec):
 
     def event_shape(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
         found = []
-        for k, (part, named) in enumerate(self.parts_with_arrays(arrays)):
+        parts = self.parts_with_arrays(arrays)
+        for own, (part, named) in zip(self.names, parts, strict=True):
             try:
                 found.append(part.event_shape(named))
             except KeyError as error:
-                raise KeyError(f"{self.prefix}{k}/{error.args[0]}") from None
+                raise KeyError(f"{own}/{error.args[0]}") from None
         return common_shape(found)
+
+    @property
+    def advice(self) -> str:
+        return ". ".join(dict.fromkeys(part.advice for part in self.parts if part.advice))
+
+    def check_points(self, x: np.ndarray, argument: str) -> None:
+        for part in self.parts:
+            part.check_points(x, argument)
+
+    def check_result(self, x: Any, argument: str, results: tuple[Any, ...]) -> None:
+        for part in self.parts:
+            part.check_result(x, argument, results)
+
+    @property
+    def needs_data(self) -> bool:
+        return any(part.needs_data for part in self.parts)
+
+    def from_data(
+        self, arrays: Mapping[str, Any], x: np.ndarray, apply: Apply, *, inverse: bool = False
+    ) -> Arrays:
+        pairs = self.parts_with_arrays(arrays)
+        found: list[dict[str, Any]] = [named for _, named in pairs]
+        order = range(len(pairs))
+        for k in reversed(order) if inverse else order:
+            part, named = pairs[k]
+            found[k] = part.from_data(named, x, apply, inverse=inverse)
+            x = apply(part, found[k], x, inverse)
+        return self._joined(found)
 
     def _joined(self, named: list[dict[str, Any]]) -> dict[str, Any]:
         return {
-            f"{self.prefix}{k}/{name}": value
-            for k, part in enumerate(named)
+            f"{own}/{name}": value
+            for own, part in zip(self.names, named, strict=True)
             for name, value in part.items()
         }
 
@@ -96,17 +140,41 @@ class Chain(Composition):
     def exact(self) -> Self:
         return dataclasses.replace(self, flows=tuple(flow.exact() for flow in self.flows))
 
+
+class Wrapping(FlowSpec):
+    """A flow made of one other, with that flow's arrays."""
+
+    flow: FlowSpec
+
+    def shapes(self, event_shape: Shape) -> dict[str, Shape]:
+        return self.flow.shapes(event_shape)
+
+    def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
+        return self.flow.init(event_shape, rng)
+
+    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
+        return self.flow.event_shape(arrays)
+
+    def exact(self) -> Self:
+        return dataclasses.replace(self, flow=self.flow.exact())  # type: ignore[type-var]
+
     @property
     def advice(self) -> str:
-        return ". ".join(dict.fromkeys(flow.advice for flow in self.flows if flow.advice))
+        return self.flow.advice
+
+    def check_points(self, x: np.ndarray, argument: str) -> None:
+        self.flow.check_points(x, argument)
 
     def check_result(self, x: Any, argument: str, results: tuple[Any, ...]) -> None:
-        for flow in self.flows:
-            flow.check_result(x, argument, results)
+        self.flow.check_result(x, argument, results)
+
+    @property
+    def needs_data(self) -> bool:
+        return self.flow.needs_data
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inverse(FlowSpec):
+class Inverse(Wrapping):
     """The inverse of a flow, with the flow's arrays.
 
     >>> from lrmf.specs import Affine
@@ -119,24 +187,10 @@ class Inverse(FlowSpec):
     def __post_init__(self) -> None:
         check_flow("Inverse: flow", self.flow)
 
-    def shapes(self, event_shape: Shape) -> dict[str, Shape]:
-        return self.flow.shapes(event_shape)
-
-    def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
-        return self.flow.init(event_shape, rng)
-
-    def event_shape(self, arrays: Mapping[str, np.ndarray]) -> PartialShape | None:
-        return self.flow.event_shape(arrays)
-
-    def exact(self) -> Self:
-        return dataclasses.replace(self, flow=self.flow.exact())
-
-    @property
-    def advice(self) -> str:
-        return self.flow.advice
-
-    def check_result(self, x: Any, argument: str, results: tuple[Any, ...]) -> None:
-        self.flow.check_result(x, argument, results)
+    def from_data(
+        self, arrays: Mapping[str, Any], x: np.ndarray, apply: Apply, *, inverse: bool = False
+    ) -> Arrays:
+        return self.flow.from_data(arrays, x, apply, inverse=not inverse)
 
 
 def check_flow(name: str, flow: object) -> None:

@@ -18,11 +18,13 @@ from pathlib import Path
 
 from tests.mutants import (
     aligners,
+    around,
     backends,
     couplings,
     course,
     files,
     formulas,
+    images,
     judging,
     learning,
     specs,
@@ -42,9 +44,11 @@ ALL = tuple(
         files,
         aligners,
         formulas,
+        images,
         judging,
         units,
         course,
+        around,
     )
     for mutant in part.MUTANTS
 )

@@ -19,12 +19,13 @@ from ...checks import check_positive_int
 from ...specs import Arrays, Shape
 from ..base import Backend, Game, Loss, Role
 from . import (
-    couplings as couplings,  # it registers its bijections, as the next one does
+    couplings as couplings,  # it registers its bijections, as the next ones do
+    images as images,
     planar as planar,
 )
 from .bijections import bijection
 from .densities import density
-from .discriminators import logits
+from .discriminators import image, logits
 from .foreign import adopt, is_sampler, sample_foreign
 from .training import JaxTrainer, loss_value, loss_value_and_gradients
 
@@ -35,6 +36,8 @@ def call(method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
     """A model's method by name."""
     if method == "logits":
         return logits(spec, arrays, x)
+    if method == "image":
+        return image(spec, arrays, x)
     if method in ("log_prob", "push"):
         return getattr(density(spec, arrays), method)(x)
     return getattr(bijection(spec, arrays), method)(x)

@@ -18,7 +18,7 @@ from .bijections import Bijection, bijection
 from .convolutions import convolve
 from .transformers import apply
 
-__all__: list[str] = []
+__all__ = ["convolutional"]
 
 
 class _Coupling(Bijection):
@@ -52,7 +52,7 @@ class _Coupling(Bijection):
     def _network(self, x: Any) -> Any:
         if isinstance(self.spec.conditioner, Dense):
             return _dense(self.spec.conditioner, self.arrays, x)
-        return _convolutional(self.spec.conditioner, self.arrays, x)
+        return convolutional(self.spec.conditioner, self.arrays, x)
 
 
 class _Autoregressive(Bijection):
@@ -99,7 +99,8 @@ def _dense(
     return x
 
 
-def _convolutional(spec: Conditioner, arrays: Mapping[str, Any], x: Any) -> Any:
+def convolutional(spec: Conditioner, arrays: Mapping[str, Any], x: Any) -> Any:
+    """A convolutional network of images, channels first."""
     last = len(spec.hidden)
     for layer in range(last + 1):
         weight, bias = arrays[f"layer_{layer}/weight"], arrays[f"layer_{layer}/bias"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,43 @@ from tensorflow_probability import bijectors as tfb
 
 from ...specs import FFJORD, Affine, Composition, Identity, Inverse
 
-__all__ = ["bijector"]
+__all__ = ["Together", "bijector"]
 
 
 @functools.singledispatch
 def bijector(spec: Any, arrays: Mapping[str, Any]) -> tfb.Bijector:
     """The TFP bijector that a spec and its arrays (tensors) describe."""
     raise TypeError(f"the TFP backend has no bijector for {type(spec).__name__}")
+
+
+class Together(tfb.Bijector):
+    """A bijector whose value and log-determinant are computed together, and once for a point."""
+
+    def __init__(self, rank: int, name: str) -> None:
+        super().__init__(forward_min_event_ndims=rank, name=name)
+        self._known: dict[Any, tuple[Any, Any]] = {}
+
+    @abstractmethod
+    def _compute(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
+        """The image of a point and the log-determinant there."""
+
+    def _forward(self, x: Any) -> Any:
+        return self._through(x, inverse=False)[0]
+
+    def _inverse(self, y: Any) -> Any:
+        return self._through(y, inverse=True)[0]
+
+    def _forward_log_det_jacobian(self, x: Any) -> Any:
+        return self._through(x, inverse=False)[1]
+
+    def _inverse_log_det_jacobian(self, y: Any) -> Any:
+        return self._through(y, inverse=True)[1]
+
+    def _through(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
+        key = x.ref(), inverse
+        if key not in self._known:
+            self._known[key] = self._compute(x, inverse=inverse)
+        return self._known[key]
 
 
 class _LinearOperatorQR(tf.linalg.LinearOperatorFullMatrix):

@@ -10,14 +10,14 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
 from ...specs import Autoregressive, Conditioner, Coupling, Dense
-from .bijections import bijector
+from .bijections import Together, bijector
 from .convolutions import convolve
 from .transformers import scalar_bijector
 
-__all__: list[str] = []
+__all__ = ["convolutional"]
 
 
-class _Coupling(tfb.Bijector):
+class _Coupling(Together):
     """A part of the features moves, given the others. The network runs once for a point.
 
     (`tfb.RealNVP` runs it for the value and again for the log-determinant, and a gradient then
@@ -27,28 +27,8 @@ class _Coupling(tfb.Bijector):
 
     def __init__(self, spec: Coupling, arrays: Mapping[str, Any]) -> None:
         rank = 1 if isinstance(spec.conditioner, Dense) else 3
-        super().__init__(forward_min_event_ndims=rank, name="coupling")
+        super().__init__(rank, "coupling")
         self._spec, self._arrays = spec, arrays
-        self._known: dict[Any, tuple[Any, Any]] = {}
-
-    def _forward(self, x: Any) -> Any:
-        return self._through(x, inverse=False)[0]
-
-    def _inverse(self, y: Any) -> Any:
-        return self._through(y, inverse=True)[0]
-
-    def _forward_log_det_jacobian(self, x: Any) -> Any:
-        return self._through(x, inverse=False)[1]
-
-    def _inverse_log_det_jacobian(self, y: Any) -> Any:
-        return self._through(y, inverse=True)[1]
-
-    def _through(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
-        """The image of a point and the log-determinant there, computed together and once."""
-        key = x.ref(), inverse
-        if key not in self._known:
-            self._known[key] = self._compute(x, inverse=inverse)
-        return self._known[key]
 
     def _compute(self, x: Any, *, inverse: bool) -> tuple[Any, Any]:
         rank = len(x.shape)
@@ -80,7 +60,7 @@ class _Coupling(tfb.Bijector):
     def _network(self, x: Any) -> Any:
         if isinstance(self._spec.conditioner, Dense):
             return _dense(self._spec.conditioner, self._arrays, x)
-        return _convolutional(self._spec.conditioner, self._arrays, x)
+        return convolutional(self._spec.conditioner, self._arrays, x)
 
 
 def _autoregressive(spec: Autoregressive, arrays: Mapping[str, Any]) -> tfb.Bijector:
@@ -111,7 +91,8 @@ def _dense(
     return x
 
 
-def _convolutional(spec: Conditioner, arrays: Mapping[str, Any], x: Any) -> Any:
+def convolutional(spec: Conditioner, arrays: Mapping[str, Any], x: Any) -> Any:
+    """A convolutional network of images, channels first."""
     last = len(spec.hidden)
     for layer in range(last + 1):
         weight, bias = arrays[f"layer_{layer}/weight"], arrays[f"layer_{layer}/bias"]
