@@ -1,5 +1,7 @@
 """Domains that lie far apart: each is standardised by moments of its own, and all numbers agree."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -288,3 +290,19 @@ def test_new_points_are_measured_by_the_units_of_their_domain():
     assert np.isfinite(model.transform(PAIR.source * 1e30)).all()
     with pytest.raises(ValueError, match=r"^X holds values up to 1e\+39.* too large for float32"):
         model.inverse_transform([[1e39, 0.0]])
+
+
+@pytest.mark.parametrize("place", ["moved by 1", "moved by 3", "moved by 10", "moved by 30"])
+def test_the_saved_runs_say_of_starts_what_is_said_of_them(place):
+    document = (lrmf.data.saved_results("starts") / "runs.json").read_text(encoding="utf8")
+    runs = json.loads(document)["runs"]
+    found = {start: runs[f"moons {place} {start}"] for start in ("identity", "moments", "default")}
+    assert found["default"]["lrd"] < 0.001
+    assert found["default"]["accuracy"] == 1.0
+    assert found["default"]["decision"] == "aligned"
+    assert 0.04 < found["identity"]["accuracy"] < 0.84
+    assert found["moments"]["accuracy"] == 0.863
+    assert {run["decision"] for name, run in found.items() if name != "default"} <= {
+        "not aligned",
+        "not decided",
+    }
