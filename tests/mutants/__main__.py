@@ -25,6 +25,7 @@ from tests.mutants import (
     formulas,
     judging,
     learning,
+    meshes,
     specs,
     units,
 )
@@ -45,6 +46,7 @@ ALL = tuple(
         judging,
         units,
         course,
+        meshes,
     )
     for mutant in part.MUTANTS
 )
