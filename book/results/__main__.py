@@ -15,7 +15,7 @@ from book.results import runner
 
 __all__ = ["COMMANDS", "main"]
 
-#: In the order of the chapters, but last the one that downloads data.
+#: In the order of the chapters, but last those that download data.
 COMMANDS = (
     "affine",
     "judge_calibration",
@@ -25,6 +25,7 @@ COMMANDS = (
     "ffjord",
     "learned_density",
     "comparison",
+    "meshes",
     "first_real_pair",
 )
 
