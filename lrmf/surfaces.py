@@ -22,7 +22,15 @@ from lrmf.data.mesh import Mesh
 from lrmf.points import check_features, check_points
 from lrmf.units import back, exponent, scaled
 
-__all__ = ["QUANTILES", "Skin", "chamfer", "edge_stretch", "flipped_faces", "neighbours_kept", "skin"]
+__all__ = [
+    "QUANTILES",
+    "Skin",
+    "chamfer",
+    "edge_stretch",
+    "flipped_faces",
+    "neighbours_kept",
+    "skin",
+]
 
 Array = NDArray[np.float64]
 
@@ -191,4 +199,4 @@ def _agreement(vertices: Array, faces: NDArray[np.int64], pairs: NDArray[np.int6
     one, other = pairs.T
     products = np.sum(normals[one] * normals[other], axis=1)
     n = len(faces)
-    return np.bincount(one, products, n) + np.bincount(other, products, n)
+    return np.asarray(np.bincount(one, products, n) + np.bincount(other, products, n), np.float64)

@@ -36,7 +36,9 @@ def test_far_faces_are_drawn_first_and_the_near_side_is_outside(ax, animal):
     seen = animal.vertices @ camera(-60.0, 15.0).T
     depth = seen[animal.faces, 2].mean(axis=1)
     order = np.argsort(depth, kind="stable")
-    np.testing.assert_allclose(drawn.get_paths()[-1].vertices[:3], seen[animal.faces[order[-1]], :2])
+    np.testing.assert_allclose(
+        drawn.get_paths()[-1].vertices[:3], seen[animal.faces[order[-1]], :2]
+    )
     _, outside = shading(seen, animal.faces)
     assert outside[order[-300:]].mean() > 0.6 > 0.4 > outside[order[:300]].mean()
 
@@ -45,7 +47,8 @@ def test_the_lit_side_is_brighter_and_the_inside_darker(ax):
     flat = Mesh(vertices=[[0, 0, 0], [1, 0, 0], [0, 1, 0]], faces=[[0, 1, 2]])
     above = plots.mesh(ax, flat, color="#FFFFFF", elevation=89.0).get_facecolor()[0, 0]
     below = plots.mesh(ax, flat, color="#FFFFFF", elevation=-89.0).get_facecolor()[0, 0]
-    assert above > 0.75 and below == pytest.approx(INSIDE * above, rel=0.05)
+    assert above > 0.75
+    assert below == pytest.approx(INSIDE * above, rel=0.05)
 
 
 def test_colours_are_of_parts_or_of_vertices(ax, animal):
@@ -63,7 +66,8 @@ def test_a_dark_axes_stays_dark_around_the_mesh(animal):
     fig.canvas.draw()
     picture = np.asarray(fig.canvas.buffer_rgba())[..., :3].astype(int)
     plt.close(fig)
-    assert (picture[0, 0] == 17).all() and picture[..., 2].max() > 150
+    assert (picture[0, 0] == 17).all()
+    assert picture[..., 2].max() > 150
 
 
 @pytest.mark.parametrize(

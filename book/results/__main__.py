@@ -28,6 +28,7 @@ COMMANDS = (
     "comparison",
     "alignflow",
     "testing",
+    "meshes",
     "first_real_pair",
     "embedded_digits",
 )

@@ -1,8 +1,8 @@
 """Pairs of datasets to align: toy distributions in the plane, handwritten digits, and meshes.
 
-Importing this package loads NumPy and nothing heavier. Digits and meshes are looked for in the folder that
-``LRMF_DATA_DIR`` names, then in the cache, and then downloaded (see :mod:`lrmf.data.fetch` and
-:mod:`lrmf.data.download`).
+Importing this package loads NumPy and nothing heavier. Digits, Spot and the cow are looked for in
+the folder that ``LRMF_DATA_DIR`` names, then in the cache, and then downloaded (see
+:mod:`lrmf.data.fetch` and :mod:`lrmf.data.download`).
 """
 
 from lrmf.data.cases import Case, batches, sensors, surveys

@@ -68,9 +68,7 @@ def read_obj(path: str | os.PathLike[str], *, name: str | None = None) -> Mesh:
     """
     path = Path(path)
     if path.stat().st_size > _LARGEST:
-        raise ValueError(
-            f"{path} is longer than {_LARGEST / 1e6:.0f} MB; simplify the mesh before"
-        )
+        raise ValueError(f"{path} is longer than {_LARGEST / 1e6:.0f} MB; simplify the mesh before")
     try:
         vertices, faces = parse_obj(path.read_bytes())
         mesh = Mesh(vertices=vertices, faces=faces, name=path.stem if name is None else name)

@@ -50,8 +50,10 @@ def write(tmp_path):
 def test_the_animals_are_closed_surfaces_of_one_piece(animals):
     for mesh in (animals.source, animals.target):
         solid = mesh.as_trimesh()
-        assert solid.is_watertight and solid.is_winding_consistent
-        assert solid.euler_number == 2 and solid.body_count == 1
+        assert solid.is_watertight
+        assert solid.is_winding_consistent
+        assert solid.euler_number == 2
+        assert solid.body_count == 1
         assert solid.volume > 0, "faces are counter-clockwise from outside"
         assert abs(len(mesh.vertices) - 1200) < 60
         assert mesh.diameter == pytest.approx(1.0)
@@ -64,8 +66,7 @@ def test_every_part_is_there_and_where_it_should_be(animals):
         assert len(mesh.parts) == 8
         assert np.bincount(mesh.labels, minlength=8).min() >= 20
         middle = {
-            name: mesh.vertices[mesh.labels == k].mean(axis=0)
-            for k, name in enumerate(mesh.parts)
+            name: mesh.vertices[mesh.labels == k].mean(axis=0) for k, name in enumerate(mesh.parts)
         }
         assert middle["head"][0] > middle["neck"][0] > middle["torso"][0] > middle["tail"][0]
         assert middle["front left leg"][1] > 0.02 > -0.02 > middle["front right leg"][1]
@@ -194,7 +195,11 @@ def test_a_pair_is_of_meshes(animals):
     [
         ({"vertices": np.zeros((4, 2))}, ValueError, r"expected vertices of shape \(n, 3\)"),
         ({"vertices": [["a"] * 3] * 4}, TypeError, "vertices must hold real numbers"),
-        ({"vertices": np.diag([1, np.nan, 1, 1])[:, :3]}, ValueError, "1 of 4 vertices are not fin"),
+        (
+            {"vertices": np.diag([1, np.nan, 1, 1])[:, :3]},
+            ValueError,
+            "1 of 4 vertices are not fin",
+        ),
         ({"vertices": np.zeros((4, 3))}, ValueError, "an area of 0 in all"),
         ({"vertices": np.diag([1e200, 1e200, 1e200, 1])[:, :3]}, ValueError, "an area of inf"),
         ({"faces": np.zeros((0, 3), int)}, ValueError, "at least one triangle"),
@@ -231,7 +236,8 @@ def test_a_file_becomes_a_mesh(write):
 def test_larger_polygons_and_texture_are_read(write):
     square = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 1\nf 1/1 2/2 3/1 4/2\n"
     mesh = read_obj(write(square))
-    assert len(mesh.vertices) == 4 and len(mesh.faces) == 2
+    assert len(mesh.vertices) == 4
+    assert len(mesh.faces) == 2
     assert mesh.face_areas.sum() == pytest.approx(1.0)
 
 
@@ -277,7 +283,8 @@ def test_vertices_without_faces_are_left_out(write):
     ).replace(b"f 1 4 3", b"f 2 5 4").replace(b"f 2 3 4", b"f 3 4 5")
     with pytest.warns(DataWarning, match="1 of 5 vertices of corner belong to no face"):
         mesh = read_obj(write(stray))
-    assert mesh.vertices.max() == 1.0 and mesh.faces.max() == 3
+    assert mesh.vertices.max() == 1.0
+    assert mesh.faces.max() == 3
 
 
 # Spot and the cow
@@ -315,7 +322,9 @@ def test_cows_are_downloaded_checked_and_cached(server, cache, monkeypatch):
 
 
 def test_without_a_network_the_message_says_what_to_do(no_network, cache):
-    with pytest.raises(lrmf.data.DataUnavailableError, match=r"fetch .*spot.obj on another machine"):
+    with pytest.raises(
+        lrmf.data.DataUnavailableError, match=r"fetch .*spot.obj on another machine"
+    ):
         lrmf.data.meshes()
 
 

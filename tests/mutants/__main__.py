@@ -27,6 +27,7 @@ from tests.mutants import (
     images,
     judging,
     learning,
+    meshes,
     specs,
     units,
 )
@@ -49,6 +50,7 @@ ALL = tuple(
         units,
         course,
         around,
+        meshes,
     )
     for mutant in part.MUTANTS
 )

@@ -86,7 +86,8 @@ def test_faces_are_as_bright_as_in_the_figures(animal):
     found = javascript.call(SCRIPT, *(["shade", flat, *animal.faces[f].tolist()] for f in some))
     expected = bright * np.where(outside, 1.0, INSIDE)
     np.testing.assert_allclose(found, expected[some], atol=1e-9)
-    assert outside[some].any() and not outside[some].all()
+    assert outside[some].any()
+    assert not outside[some].all()
 
 
 def test_the_nearer_triangle_hides_the_farther_one():
@@ -98,8 +99,10 @@ def test_the_nearer_triangle_hides_the_farther_one():
     pixels = javascript.call(SCRIPT, mesh, camera(-90.0, 90.0).tolist(), size, 1.0, 0, run=DRAW)
     picture = np.reshape(pixels, (size, size, 4))
     row = int(size / 2 * (1 + 0.3))
-    assert picture[row, size // 2, 0] > 200 and picture[row, size // 2, 1] == 0
-    assert picture[size - 3, size // 2, 1] > 200 and picture[size - 3, size // 2, 0] == 0
+    assert picture[row, size // 2, 0] > 200
+    assert picture[row, size // 2, 1] == 0
+    assert picture[size - 3, size // 2, 1] > 200
+    assert picture[size - 3, size // 2, 0] == 0
     assert picture[0, 0, 3] == 0
     # The area of a triangle of base and height 2, in pixels.
     covered = np.count_nonzero(picture[..., 3])
@@ -125,7 +128,8 @@ def test_a_page_says_what_it_shows(table, tmp_path):
     assert "<script" not in table.html(script=False)
     table.save(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf8")
-    assert "<title>A · T(A) &lt;b&gt;</title>" in page and text in page
+    assert "<title>A · T(A) &lt;b&gt;</title>" in page
+    assert text in page
     assert repr(table) == f"Turntable(A, T(A) <b>: {table.nbytes / 1000:.0f} kB)"
 
 
