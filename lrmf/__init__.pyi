@@ -12,6 +12,7 @@ from . import (
     plots as plots,
     selection as selection,
     specs as specs,
+    starting as starting,
     theory as theory,
     widgets as widgets,
 )
