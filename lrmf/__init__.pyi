@@ -13,7 +13,9 @@ from . import (
     selection as selection,
     specs as specs,
     starting as starting,
+    surfaces as surfaces,
     theory as theory,
+    two_sample as two_sample,
     widgets as widgets,
 )
 from .aligners import (
@@ -21,11 +23,15 @@ from .aligners import (
     CORAL as CORAL,
     LRMF as LRMF,
     AdversarialFlow as AdversarialFlow,
+    AlignFlow as AlignFlow,
     BackToBackFlow as BackToBackFlow,
+    CycleGAN as CycleGAN,
     EMDFlow as EMDFlow,
     EntropicOT as EntropicOT,
+    FlowGAN as FlowGAN,
     GaussianOT as GaussianOT,
     MMDFlow as MMDFlow,
+    RevGAN as RevGAN,
     SinkhornFlow as SinkhornFlow,
     family_lrd as family_lrd,
 )
@@ -52,6 +58,7 @@ from .specs import (
     Identity as Identity,
     Inverse as Inverse,
     Jet as Jet,
+    Network as Network,
     Planar as Planar,
     RealNVP as RealNVP,
     SplineFlow as SplineFlow,

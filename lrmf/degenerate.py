@@ -39,7 +39,18 @@ LOOKS = ("flat", "repeated", "extreme")
 
 
 class DataWarning(UserWarning):
-    """Data that spoil what is learned from them; the message names the features and the cure."""
+    """Data that spoil what is learned from them; the message names the features and the cure.
+
+    >>> import warnings
+    >>> import lrmf
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> b[:, 1] = 3.0  # a feature that does not vary
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = lrmf.GaussianOT().fit(Xs=a, Xt=b)
+    >>> [w.category.__name__ for w in caught]
+    ['DataWarning']
+    """
 
 
 def warn_of_degenerate(
@@ -49,7 +60,7 @@ def warn_of_degenerate(
     *,
     looks: Sequence[str] = LOOKS,
     names: Sequence[str] | None = None,
-    units: Standardization | None = None,
+    units: Mapping[str, Standardization] | None = None,
     dtype: str = "float64",
 ) -> None:
     """Warn of what `degeneracies` finds in the points of domains, in one `DataWarning`.
@@ -60,14 +71,19 @@ def warn_of_degenerate(
         arguments: what the user calls each domain.
         looks: what to look for, see `degeneracies`.
         names: of the features.
-        units: how points are standardised before they are cast.
+        units: how the points of each are standardised before they are cast.
         dtype: what they are cast to.
     """
     lines = [
         f"{arguments[domain]}: {line}"
         for domain, x in domains.items()
         for line in degeneracies(
-            x, found[domain], looks=looks, names=names, units=units, dtype=dtype
+            x,
+            found[domain],
+            looks=looks,
+            names=names,
+            units=None if units is None else units[domain],
+            dtype=dtype,
         )
     ]
     if lines:

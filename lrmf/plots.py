@@ -27,6 +27,7 @@ from lrmf._plot_data import (
     shades,
 )
 from lrmf._plot_judge import log_ratio
+from lrmf._plot_mesh import mesh, part_colors
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -45,6 +46,8 @@ __all__ = [
     "extent_of",
     "log_ratio",
     "loss_curve",
+    "mesh",
+    "part_colors",
     "scatter",
     "style",
     "use_style",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import _get_feature_names
+from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
 from .checks import check_numbers
 from .specs import Shape
@@ -20,6 +20,7 @@ from .specs import Shape
 __all__ = [
     "Rows",
     "check_features",
+    "check_new_names",
     "check_pair",
     "check_points",
     "check_rows",
@@ -236,6 +237,25 @@ def feature_names(given: Mapping[str, Any]) -> list[str] | None:
             f"{list(first)}; reorder them: {argument}[list({like}.columns)]"
         )
     return list(first)
+
+
+def check_new_names(aligner: Any, x: Any, argument: str) -> None:
+    """Refuse new points whose columns have other names than the data of a fit, or another order.
+
+    scikit-learn finds them, and warns of data without names; what it says goes on with the cure.
+    """
+    try:
+        _check_feature_names(aligner, x, reset=False)
+    except ValueError as error:
+        names = aligner.feature_names_in_
+        found = _get_feature_names(x)
+        cure = f"{argument}[list(model.feature_names_in_)]"
+        how = (
+            f"reorder them: {cure}"
+            if set(found) == set(names)
+            else f"give it the columns {list(names)}: {cure} where it has them all"
+        )
+        raise ValueError(f"{argument}: {str(error).strip()}\n{how}") from None
 
 
 def check_features(x: Rows | np.ndarray, argument: str, expected: Shape, like: str) -> None:

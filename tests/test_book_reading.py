@@ -95,20 +95,49 @@ def _prose(page):
     return text
 
 
-SHORT = [page for page in Book.read(ROOT).pages if page.name.startswith("book/matching/")]
+PARTS = ("book/matching/", "book/likelihood_ratio/", "book/experiments/")
+CHAPTERS = [page for page in Book.read(ROOT).pages if page.name.startswith(PARTS)]
+EXERCISE = re.compile(
+    r"^:{3,}\{exercise(?:-start)?\}.*\n:label: .*\n(?::{3,}\n)?\n*\*\(([^,)]*)", re.MULTILINE
+)
 
 
-@pytest.mark.parametrize("page", SHORT, ids=lambda page: page.name)
+def test_the_chapters_are_all_there():
+    assert len(CHAPTERS) >= 27
+    assert {page.name.rpartition("/")[0] + "/" for page in CHAPTERS} == set(PARTS)
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
 def test_a_chapter_is_read_in_one_sitting(page):
     prose = _prose(page)
     assert len(prose.split()) <= 3000
     _, _, after_title = prose.partition("\n# ")
     assert after_title.splitlines()[2].startswith("*In short.* ")
     assert "{numref}" in after_title.splitlines()[2]
-    levels = re.findall(r"\{exercise(?:-start)?\}[^*]*\n\*\((.*?)[,)]", prose)
-    assert len(levels) == len(re.findall(r"\{exercise(?:-start)?\}", prose))
-    assert levels[:3] == 3 * ["warm-up"]
-    assert set(levels[3:]) <= {"easy", "medium", "hard"}
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
+def test_a_chapter_s_exercises_have_levels_and_start_with_three_warm_ups(page):
+    prose = _prose(page)
+    levels = EXERCISE.findall(prose)
+    assert len(levels) == len(re.findall(r"^:{3,}\{exercise(?:-start)?\}", prose, re.MULTILINE))
+    assert set(levels) <= {"warm-up", "easy", "medium", "hard"}
+    assert levels == sorted(levels, key=["warm-up", "easy", "medium", "hard"].index)
+    warm_ups = levels.count("warm-up")
+    if warm_ups == 1:  # one exercise that asks for three numbers
+        _, _, body = prose.partition("*(warm-up)*")
+        body, _, _ = body.partition("{solution}")
+        warm_ups = len(re.findall(r"^\d+\. |\(\d\) ", body, re.MULTILINE))
+    assert warm_ups >= 3
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.name)
+def test_a_chapter_hides_what_it_imports(page):
+    text = page.source.read_text(encoding="utf8")
+    for cell in re.findall(r"```\{code-cell\}.*?\n(.*?)```", text, flags=re.DOTALL):
+        head, code = re.fullmatch(r"(---\n.*?---\n|(?::.*\n)*)(.*)", cell, re.DOTALL).groups()
+        if re.search(r"^(?:import|from) ", code, re.MULTILINE):
+            assert "hide-input" in head
 
 
 def test_the_ways_through_the_book_lead_to_chapters_and_the_last_one_to_all():

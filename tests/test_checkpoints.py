@@ -154,7 +154,7 @@ def test_a_fit_survives_a_full_disk(tmp_path, monkeypatch):
 
 def test_another_kind_of_file_is_refused(tmp_path):
     storage.write(tmp_path / "model.lrmf", {}, {"kind": "LRMF"})
-    with pytest.raises(ValueError, match=r"holds a LRMF, expected a checkpoint"):
+    with pytest.raises(ValueError, match=r"holds a LRMF, expected a checkpoint; name another file"):
         open_checkpoint(tmp_path / "model.lrmf")
 
 

@@ -112,10 +112,10 @@ def test_a_file_whose_hash_is_gone_is_none_of_the_first_version(path):
 
 
 def test_a_later_version_is_refused(path, monkeypatch):
-    monkeypatch.setattr(storage, "_VERSION", 3)
+    monkeypatch.setattr(storage, "_VERSION", 4)
     storage.write(path, ARRAYS, DOCUMENT)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"has version 3 of the file format, this lrmf reads"):
+    with pytest.raises(ValueError, match=r"has version 4 of the file format, this lrmf reads"):
         storage.read(path, "thing")
 
 

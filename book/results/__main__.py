@@ -15,17 +15,21 @@ from book.results import runner
 
 __all__ = ["COMMANDS", "main"]
 
-#: In the order of the chapters, but last the one that downloads data.
+#: In the order of the chapters, but last those that download data.
 COMMANDS = (
     "affine",
     "judge_calibration",
     "labels",
     "defaults",
+    "starts",
     "realnvp",
     "ffjord",
     "learned_density",
     "comparison",
+    "alignflow",
+    "testing",
     "first_real_pair",
+    "embedded_digits",
 )
 
 

@@ -9,6 +9,7 @@ from ..fitting import Schedule
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import Identity, RealNVP
+from ..standardization import Standardize
 from .parts import Objective, Part, flows
 from .recipe import Recipe
 from .trained import TrainedAligner
@@ -43,9 +44,11 @@ class BackToBackFlow(TrainedAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
-        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
-            together, so that data of any location and scale align alike (`lrmf.standardization`).
-            Of images each channel is standardised.
+        standardize: learn from features of mean 0 and deviation 1, so that data of any location
+            and scale align alike (`lrmf.standardization`): by the moments of all domains together,
+            or, where these lie far apart, by means and scales of each, so that T starts where
+            these agree. ``"together"`` and ``"apart"`` always take the one or the other. Of
+            images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
             over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient, of both flows together.
@@ -93,7 +96,7 @@ class BackToBackFlow(TrainedAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
-        standardize: bool = True,
+        standardize: Standardize = True,
         schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
@@ -119,9 +122,13 @@ class BackToBackFlow(TrainedAligner):
             parts={**parts, "prior": Part(kind=Density, spec=Identity())},
             maps=maps,
             objective=Objective(
-                Alignment(maps=tuple(maps.items()), density="prior"), log_densities={"loss": -2}
+                Alignment(maps=tuple(maps.items()), density="prior"),
+                log_densities={"loss": dict.fromkeys(domains, -1)},
             ),
             config=self._config(),
-            pushed={"private_source_": "transform", "private_target_": "target_transform"},
+            pushed={
+                "private_source_": ("transform",),
+                "private_target_": ("target_transform",),
+            },
             snapshot="private_target_",
         )

@@ -11,11 +11,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._set_output import _SetOutputMixin
-from sklearn.utils.validation import _check_feature_names
 
 from ..checks import plain
 from ..judge import Certificate, lrd
-from ..points import check_features, check_points
+from ..points import check_features, check_new_names, check_points
 from ..specs import Shape, Spec
 
 __all__ = ["Aligner", "once_fitted"]
@@ -201,7 +200,7 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
 
     def _check_new(self, x: Any, argument: str) -> np.ndarray:
         self._check_fitted()
-        _check_feature_names(self, x, reset=False)
+        check_new_names(self, x, argument)
         points = check_points(x, argument, dtype=self.dtype)
         check_features(points, argument, self.event_shape_, "the data of fit")
         return points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -24,13 +24,18 @@ class ComputedAligner(Aligner):
     #: Fitted attributes that a file holds: arrays.
     _arrays: ClassVar[tuple[str, ...]]
 
-    def _remember(self, event_shape: Shape, names: list[str] | None) -> None:
-        """Keep shape and names of the features of a fit."""
-        self._event_shape = event_shape
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+    #: The parameters of the last fit.
+    _fitted_parameters: dict[str, Any]
+
+    def _keep(self, own: Self, event_shape: Shape, names: list[str] | None, **fitted: Any) -> None:
+        """Keep what a fit of an aligner like this one, with plain values, gave: all at once."""
+        self.__dict__ = {
+            **{k: v for k, v in vars(self).items() if k != "feature_names_in_"},
+            **fitted,
+            **({} if names is None else {"feature_names_in_": np.array(names, dtype=object)}),
+            "_event_shape": event_shape,
+            "_fitted_parameters": own.get_params(deep=False),
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted aligner to a file of named arrays and JSON, all of it or nothing.
@@ -40,7 +45,8 @@ class ComputedAligner(Aligner):
         self._check_fitted()
         arrays = {name: getattr(self, name) for name in self._arrays}
         facts = {name: getattr(self, name) for name in self._facts}
-        persistence.write(self, path, arrays, facts, self.get_params(deep=False))
+        # The parameters may have been set to others since.
+        persistence.write(self, path, arrays, facts, self._fitted_parameters)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -59,6 +65,7 @@ class ComputedAligner(Aligner):
         persistence.check_all_known(arrays, cls._arrays, path)
         for name in cls._arrays:
             setattr(aligner, name, arrays[name])
+        aligner._fitted_parameters = aligner.get_params(deep=False)
         return aligner
 
 

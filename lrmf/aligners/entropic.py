@@ -118,7 +118,8 @@ class EntropicOT(ComputedAligner):
             ValueError, TypeError: bad data or parameters.
             ImportError: POT is missing.
         """
-        self._check_parameters()
+        own = self._plain()
+        own._check_parameters()
         source, target = check_pair(Xs, Xt)
         names = feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
@@ -128,32 +129,40 @@ class EntropicOT(ComputedAligner):
         event_shape = source.shape[1:]
         source, target = (x.reshape(len(x), -1) for x in (source, target))
         costs = _costs(source, target)
-        scale = 1.0 if self.cost_scale is None else float(_SCALES[self.cost_scale](costs))
+        scale = 1.0 if own.cost_scale is None else float(_SCALES[own.cost_scale](costs))
         if scale == 0:
             raise ValueError(
-                f"the {self.cost_scale} of the costs is zero, as points of Xs and Xt coincide; set "
+                f"the {own.cost_scale} of the costs is zero, as points of Xs and Xt coincide; set "
                 "cost_scale=None, for a regularization in squared units of the data"
             )
-        epsilon = float(self.regularization) * scale
-        solution = sinkhorn(costs, epsilon, max_iter=self.max_iter, tolerance=self.tolerance)
+        epsilon = float(own.regularization) * scale
+        solution = sinkhorn(costs, epsilon, max_iter=own.max_iter, tolerance=own.tolerance)
         if not np.isfinite(solution.error):
             raise ValueError(
-                f"regularization={self.regularization!r} is too small: costs of up to "
+                f"regularization={own.regularization!r} is too small: costs of up to "
                 f"{costs.max():.3g} over epsilon={epsilon:.3g} overflow; raise it"
             )
-        finished = solution.error <= self.tolerance
-        self.source_points_, self.target_points_ = source, target
-        self.source_potential_, self.target_potential_ = solution.source, solution.target
-        self.epsilon_, self.n_iter_ = epsilon, solution.n_iter
-        self.outcome_ = "finished" if finished else "not converged"
-        self.status_ = (
+        finished = solution.error <= own.tolerance
+        status = (
             f"finished: converged in {solution.n_iter} iterations"
             if finished
             else f"not converged: after {solution.n_iter} iterations {solution.error:.2g} of the "
-            f"mass is in the wrong place, more than tolerance={self.tolerance:g}; raise max_iter "
+            f"mass is in the wrong place, more than tolerance={own.tolerance:g}; raise max_iter "
             "or regularization"
         )
-        self._remember(event_shape, names)
+        self._keep(
+            own,
+            event_shape,
+            names,
+            source_points_=source,
+            target_points_=target,
+            source_potential_=solution.source,
+            target_potential_=solution.target,
+            epsilon_=epsilon,
+            n_iter_=solution.n_iter,
+            outcome_="finished" if finished else "not converged",
+            status_=status,
+        )
         if not finished:
             warnings.warn(self.status_, ConvergenceWarning, stacklevel=2)
         return self

@@ -19,7 +19,10 @@ Array = NDArray[np.float64]
 
 
 def gaussian_start(
-    kind: str, domains: Mapping[str, Rows], weights: Weights, units: Standardization | None
+    kind: str,
+    domains: Mapping[str, Rows],
+    weights: Weights,
+    units: Mapping[str, Standardization] | None,
 ) -> dict[str, Arrays]:
     """Arrays of ``transform``, an `Affine` of a kind, and of ``density``, a `Gaussian`.
 
@@ -35,20 +38,23 @@ def gaussian_start(
         kind: of the `Affine`.
         domains: the (standardised) points of source and target.
         weights: of these.
-        units: how points were standardised.
+        units: how the points of each were standardised, if they were.
     """
     (mean_a, cov_a), (mean_b, cov_b) = (
         _moments(domains[side], weights[side]) for side in ("source", "target")
     )
-    scale = np.ones(len(mean_a))
+    scale_a = scale_b = np.ones(len(mean_a))
     if units is not None and kind == "full":
-        scale = units.scale / units.scale.max()
-    squares = np.outer(scale, scale)
+        scale_a, scale_b = units["source"].scale, units["target"].scale
+        largest = np.maximum(scale_a, scale_b).max()
+        scale_a, scale_b = scale_a / largest, scale_b / largest
     try:
-        matrix, _ = gaussian.monge_map(mean_a, cov_a * squares, mean_b, cov_b * squares)
+        matrix, _ = gaussian.monge_map(
+            mean_a, cov_a * np.outer(scale_a, scale_a), mean_b, cov_b * np.outer(scale_b, scale_b)
+        )
     except ValueError:
         return {}
-    matrix = matrix * scale / scale[:, None]
+    matrix = matrix * scale_a / scale_b[:, None]
     if kind == "diagonal":
         matrix = np.diag(np.sqrt(np.diag(cov_b) / np.diag(cov_a)))
     shift = mean_b - matrix @ mean_a

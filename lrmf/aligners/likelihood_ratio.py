@@ -12,6 +12,7 @@ from ..fitting import Schedule
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
 from ..specs import RealNVP
+from ..standardization import Standardize
 from .gaussian_start import gaussian_start, has_closed_form
 from .labels import check_label_density
 from .parts import Objective, Part
@@ -55,13 +56,16 @@ class LRMF(SharedDensityAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
-        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
-            together, so that data of any location and scale align alike (`lrmf.standardization`).
-            Of images each channel is standardised.
-        start: ``"identity"``, where every T starts, or None for a closed form where there
-            is one, of `Affine` and `Gaussian`: the optimum of the loss without labels (of diagonal
-            maps the one that matches deviations). Steps of gradient descent can take long to come
-            near it, and with a full matrix end in a map that turns the data by some angle.
+        standardize: learn from features of mean 0 and deviation 1, so that data of any location
+            and scale align alike (`lrmf.standardization`): by the moments of all domains together,
+            or, where these lie far apart, by means and scales of each, so that T starts where
+            these agree. ``"together"`` and ``"apart"`` always take the one or the other. Of
+            images each channel is standardised.
+        start: ``"identity"`` lets T start there, wherever the data are. By default it does unless
+            they are far apart (see ``standardize``) or there is a closed form, of `Affine` and
+            `Gaussian`: the optimum of the loss without labels (of diagonal maps the one that
+            matches deviations). Steps of gradient descent can take long to come near it, and with
+            a full matrix end in a map that turns the data by some angle.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
             over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
@@ -123,7 +127,7 @@ class LRMF(SharedDensityAligner):
         batch_size: int = 256,
         learning_rate: float = 2e-3,
         seed: int = 0,
-        standardize: bool = True,
+        standardize: Standardize = True,
         start: Literal["identity"] | None = None,
         schedule: Schedule = "warmup cosine",
         gradient_clip: float = 10.0,
@@ -145,7 +149,18 @@ class LRMF(SharedDensityAligner):
         super()._check_parameters()
         if self.start not in ("identity", None):
             raise ValueError(f"start must be 'identity' or None, got {self.start!r}")
+        if self.start == "identity" and self.standardize == "apart":
+            raise ValueError(
+                'start="identity" and standardize="apart", by which T starts at the map that '
+                "matches moments, contradict each other; leave out one of them"
+            )
         check_label_density(self.label_density)
+
+    @property
+    def _standardize(self) -> Standardize:
+        if self.start == "identity" and self.standardize:
+            return "together"
+        return self.standardize
 
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         start = None
@@ -168,7 +183,7 @@ class LRMF(SharedDensityAligner):
             objective=Objective(
                 likelihood_ratio,
                 facts={"constant_": np.nan},
-                log_densities={"loss": -2},
+                log_densities={"loss": dict.fromkeys(domains, -1)},
             ),
             config=self._config(),
             private=self._density_fits("private", domains),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..backends.base import Role
 from ..checks import plain
 from ..specs import Arrays, Spec, spec_from_json, spec_to_json
 from ..standardization import Standardization
+from .units import Units
 
 if TYPE_CHECKING:
     from .base import Aligner as BaseAligner
@@ -29,6 +30,8 @@ AnyAligner = TypeVar("AnyAligner", bound="BaseAligner")
 
 #: A fact of fits to data frames alone.
 _NAMES = "feature_names_in_"
+#: Where a file holds how points were standardised: of versions before 3 one way for all domains.
+_UNITS = ("standardization_", "standardizations_")
 _PARTS = {"event_shape": list, "parameters": dict, "facts": dict}
 
 
@@ -40,8 +43,9 @@ def save(aligner: TrainedAligner, path: str | os.PathLike[str]) -> None:
         for name, value in getattr(aligner, model).arrays.items()
     }
     arrays |= {f"history_/{name}": value for name, value in aligner.history_.items()}
-    if (units := aligner.standardization_) is not None:
-        arrays |= {f"standardization_/{name}": value for name, value in units.arrays().items()}
+    for domain, units in (aligner.standardizations_ or {}).items():
+        own = units.arrays()
+        arrays |= {f"standardizations_/{domain}/{name}": value for name, value in own.items()}
     facts = {name: getattr(aligner, name) for name in aligner._facts}
     for k, (_, flow, density) in enumerate(aligner.snapshots_):
         for role, own in aligner._fitted_recipe.frame_arrays(flow, density).items():
@@ -89,33 +93,37 @@ def load(
             )
     # Only names and shapes of the initial arrays are used here.
     rng = np.random.default_rng(0)
-    units = _standardization(arrays, aligner, path)
+    domains = [domain for domain in recipe.maps if domain not in recipe.noise]
+    units = Units(recipe, _standardizations(arrays, aligner, domains, path))
+    private = {fit.attribute: fit.domain for fit in recipe.private}
     roles, initial = {}, {}
     for name, part in recipe.parts.items():
-        spec = part.standardized(units).spec
-        roles[name], initial[name] = engine.init(part.kind, spec, aligner.event_shape_, rng)
+        roles[name], initial[name] = engine.init(
+            part.kind, units.spec(name), aligner.event_shape_, rng
+        )
     fitted = {}
     for attribute, name in recipe.models().items():
         own = _below(arrays, f"{attribute}/")
         _check_names(roles[name], initial[name], own, path)
         model = engine.model(roles[name], own, aligner.dtype)
-        fitted[attribute] = recipe.parts[name].restored(model, units)
-    known_arrays = (*recipe.models(), "history_", "standardization_", "snapshots_")
+        fitted[attribute] = units.restored(name, model, private.get(attribute))
+    known_arrays = (*recipe.models(), "history_", "snapshots_", *_UNITS)
     check_all_known(arrays, known_arrays, path)
     own = {role: fitted[p.attribute] for role, p in recipe.parts.items() if p.attribute}
     snapshots = []
     # Files of the first versions have none.
     for k, step in enumerate(arrays.get("snapshots_/step", ())):
         parts = {}
-        for name, part in recipe.parts.items():
+        for name in recipe.parts:
             shown = _below(arrays, f"snapshots_/{k}/{name}/")
             if shown or not initial[name]:
                 _check_names(roles[name], initial[name], shown, path)
-                parts[name] = part.restored(engine.model(roles[name], shown, aligner.dtype), units)
+                parts[name] = units.restored(name, engine.model(roles[name], shown, aligner.dtype))
         snapshots.append((int(step), *recipe.frame(parts)))
     aligner.__dict__.update(
         fitted | recipe.attributes(own),
-        standardization_=units,
+        standardization_=units.meeting,
+        standardizations_=units.domains,
         history_=_below(arrays, "history_/"),
         snapshots_=snapshots,
         _fitted_recipe=recipe,
@@ -127,6 +135,7 @@ def load(
             "history_",
             "snapshots_",
             "standardization_",
+            "standardizations_",
             _NAMES,
         ),
     )
@@ -188,19 +197,27 @@ def check_all_known(arrays: Mapping[str, Any], owners: Iterable[str], path: Any)
         )
 
 
-def _standardization(
-    arrays: Mapping[str, np.ndarray], aligner: TrainedAligner, path: Any
-) -> Standardization | None:
-    found = _below(arrays, "standardization_/")
-    if not aligner.standardize and not found:
+def _standardizations(
+    arrays: Mapping[str, np.ndarray],
+    aligner: TrainedAligner,
+    domains: Sequence[str],
+    path: Any,
+) -> dict[str, Standardization] | None:
+    of_all, of_each = (_below(arrays, f"{name}/") for name in _UNITS)
+    if of_all:
+        of_each = {f"{domain}/{name}": x for domain in domains for name, x in of_all.items()}
+    if not aligner.standardize and not of_each:
         return None
-    expected = (aligner.event_shape_[-1],)
-    if {k: v.shape for k, v in found.items()} != dict.fromkeys(("location", "scale"), expected):
+    size = (aligner.event_shape_[-1],)
+    expected = {f"{domain}/{name}": size for domain in domains for name in ("location", "scale")}
+    if {k: v.shape for k, v in of_each.items()} != expected:
         raise ValueError(
             f"{path} is damaged: its standardisation does not fit points of shape "
             f"{aligner.event_shape_}; save the model again"
         )
-    return Standardization(**found)
+    found = {domain: Standardization(**_below(of_each, f"{domain}/")) for domain in domains}
+    first = found[domains[0]]
+    return {domain: first if own == first else own for domain, own in found.items()}
 
 
 def _check_names(

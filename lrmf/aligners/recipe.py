@@ -20,10 +20,11 @@ from ..models import Composed, Density, Flow, Model
 from ..objectives import Chain, chained
 from ..points import Rows
 from ..specs import Arrays, Histogram, Spec
-from ..standardization import Standardization, moments
+from ..standardization import Standardization, Standardize, moments
 from ..starting import completed
 from .parts import DensityFit, Objective, Part, pushed
 from .stages import Stage, Stages, density_stage
+from .units import Units
 
 __all__ = [
     "Recipe",
@@ -33,8 +34,10 @@ __all__ = [
     "run",
 ]
 
-#: Arrays of some roles to start from, of points, their weights and the standardisation.
-Start = Callable[[Mapping[str, Rows], Weights, Standardization | None], Mapping[str, Arrays]]
+#: Arrays of some roles to start from, of points, their weights and how they are standardised.
+Start = Callable[
+    [Mapping[str, Rows], Weights, Mapping[str, Standardization] | None], Mapping[str, Arrays]
+]
 #: What draws at random in most recipes, in the order in which its seeds are spawned.
 DRAWS = (
     "transform",
@@ -62,7 +65,8 @@ class Recipe:
         private: densities fitted beside the map, each to a domain's own points. The sum of their
             mean log-densities is the constant of the loss.
         refitted: copies of a part, fitted further to a domain's images after the map.
-        pushed: attributes for the densities of a part's images of N(0, I).
+        pushed: attributes for the densities of N(0, I) mapped by parts, one after the other.
+        noise: domains that are N(0, I), not data: they are not standardised.
         absent: attributes that other settings of the aligner would fill; they are ``None``.
         snapshot: the attribute of the density that belongs in a snapshot.
         start: gives arrays of some roles to start from, by the (standardised) points.
@@ -80,7 +84,8 @@ class Recipe:
     config: FitConfig
     private: Sequence[DensityFit] = ()
     refitted: Sequence[DensityFit] = ()
-    pushed: Mapping[str, str] = field(default_factory=dict)
+    pushed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    noise: Sequence[str] = ()
     absent: Sequence[str] = ()
     snapshot: str = ""
     start: Start | None = None
@@ -97,13 +102,13 @@ class Recipe:
         found |= dict.fromkeys(self.absent)
         first, *_, last = self.maps
         found["transform_"] = between(self, parts, first, last)
-        return found | {name: pushed(parts[role]) for name, role in self.pushed.items()}
+        return found | {name: self._pushed(parts, name) for name in self.pushed}
 
     def frame(self, parts: Mapping[str, Any]) -> tuple[Flow, Density | None]:
         """What a snapshot holds of parts: the map between domains, and a density, if any."""
         flow = between(self, parts, *list(self.maps)[:: len(self.maps) - 1])
         if self.snapshot in self.pushed:
-            return flow, pushed(parts[self.pushed[self.snapshot]])
+            return flow, self._pushed(parts, self.snapshot)
         return flow, next((parts[role] for role in self._shown), None)
 
     def frame_arrays(self, flow: Flow, density: Density | None) -> dict[str, Arrays]:
@@ -113,6 +118,9 @@ class Recipe:
         roles = [role for role, _ in (*self.maps[first], *self.maps[last][::-1])]
         shown = [(role, density) for role in self._shown if density is not None]
         return {role: m.arrays for role, m in (*zip(roles, flows, strict=True), *shown)}
+
+    def _pushed(self, parts: Mapping[str, Any], name: str) -> Density:
+        return pushed(*(parts[role] for role in self.pushed[name]))
 
     @property
     def _shown(self) -> list[str]:
@@ -161,7 +169,7 @@ def run(
     weights: Weights,
     arguments: Mapping[str, str],
     names: Sequence[str] | None,
-    standardize: bool,
+    standardize: Standardize,
     validation_fraction: float,
     checkpoint: Callable[[Mapping[str, Arrays]], Checkpoint | None],
     progress: bool,
@@ -181,7 +189,7 @@ def run(
         weights: of the points of each domain, ``(n,)``, or ``None``.
         arguments: what the user calls each domain.
         names: of the features, if they have some.
-        standardize: whether to learn from standardised points, by `Standardization.pooled`.
+        standardize: whether to learn from standardised points, and by which moments.
         validation_fraction: share of each domain that is held out.
         checkpoint: the file to go on from, given the initial arrays.
         progress: whether to show progress bars.
@@ -198,32 +206,33 @@ def run(
                     part.spec.check_points(chunk, arguments[domain])
 
     # Standardise: from here to the restored models, points are standardised ones.
-    given, units = domains, None
+    given = domains
     measured = {domain: moments(x, weights[domain]) for domain, x in given.items()}
-    if standardize:
-        units = Standardization.pooled(measured)
-        domains = {domain: x.seen_through(units.apply) for domain, x in given.items()}
+    units = Units.choose(recipe, measured, standardize, event_shape)
+    if units.domains is not None:
+        domains = {
+            j: x if j in recipe.noise else x.seen_through(units.domains[j].apply)
+            for j, x in given.items()
+        }
     # Without a density none grows without bound, and that of a histogram can't.
     densities = [part.spec for part in recipe.parts.values() if part.kind is Density]
     unbounded = not all(isinstance(spec, Histogram) for spec in densities)
     warn_of_degenerate(
-        given,
+        {domain: x for domain, x in given.items() if domain not in recipe.noise},
         measured,
         arguments,
         looks=LOOKS if unbounded else ("extreme",),
         names=names,
-        units=units,
+        units=units.domains,
         dtype=dtype,
     )
-    log_det = 0.0 if units is None else units.log_det(event_shape)
 
     # Initialise.
     roles: dict[str, Role] = {}
     initial: dict[str, Arrays] = {}
     for name, part in recipe.parts.items():
         rng = np.random.default_rng(seeds.get(name, 0))
-        spec = part.standardized(units).spec
-        role, initial[name] = backend.init(part.kind, spec, event_shape, rng)
+        role, initial[name] = backend.init(part.kind, units.spec(name), event_shape, rng)
         roles[name] = dataclasses.replace(role, name=name)
 
     # Split.
@@ -231,7 +240,7 @@ def run(
     data, held_out, weights, held_weights = _split(domains, weights, validation_fraction, rng)
     drawn = dict(initial)  # a start follows from the data, but for the last digits of BLAS
     if recipe.start is not None:
-        initial |= recipe.start(data, weights, units)
+        initial |= recipe.start(data, weights, units.domains)
     noise = [name for name, part in recipe.parts.items() if part.kind is Density or part.of_noise]
     initial = completed(roles, initial, data, backend, towards_noise=noise)
     objective = recipe.objective
@@ -245,8 +254,8 @@ def run(
     def model(name: str, arrays: Arrays) -> Any:
         return backend.model(roles[name], arrays, dtype)
 
-    def restored(name: str, arrays: Arrays) -> Any:
-        return recipe.parts[name].restored(model(name, arrays), units)
+    def restored(name: str, arrays: Arrays, domain: str | None = None) -> Any:
+        return units.restored(name, model(name, arrays), domain)
 
     def snapshot(step: int, arrays: Mapping[str, Arrays]) -> tuple[int, Flow, Density | None]:
         return step, *recipe.frame({name: restored(name, own) for name, own in arrays.items()})
@@ -304,12 +313,12 @@ def run(
 
         # The constant of the loss.
         models = recipe.attributes({n: restored(n, own) for n, own in fitted.arrays.items()})
-        constant = len(recipe.private) * log_det
+        constant = sum(units.log_det(fit.domain, event_shape) for fit in recipe.private)
         for fit, result in zip(recipe.private, private, strict=True):
-            density = model(fit.part, result.arrays["density"])
-            models[fit.attribute] = restored(fit.part, result.arrays["density"])
-            points, own = data[fit.domain], weights[fit.domain]
-            found = stages.evaluate(fit.stage, mean_log_prob, density, points, own)
+            own = result.arrays["density"]
+            models[fit.attribute] = restored(fit.part, own, fit.domain)
+            points = data[fit.domain], weights[fit.domain]
+            found = stages.evaluate(fit.stage, mean_log_prob, model(fit.part, own), *points)
             constant += np.nan if found is None else found
         for fit, result in zip(recipe.refitted, refitted, strict=True):
             models[fit.attribute] = restored(fit.part, result.arrays["density"])
@@ -320,7 +329,8 @@ def run(
     name, failed = stages.failure or ("flow", fitted)
     facts = {
         **objective.facts,
-        "standardization_": units,
+        "standardization_": units.meeting,
+        "standardizations_": units.domains,
         "complete_": stages.failure is None,
         "outcome_": failed.outcome,
         "status_": failed.status if name == "flow" else f"{name}: {failed.status}",
@@ -332,7 +342,11 @@ def run(
     return Result(
         models=models,
         facts=facts,
-        history=_restored(fitted.history, objective.log_densities, log_det, constant),
+        history=_restored(
+            fitted.history,
+            {k: units.missing(n, event_shape) for k, n in objective.log_densities.items()},
+            constant,
+        ),
         snapshots=snapshots,
     )
 
@@ -403,13 +417,10 @@ def _drawn(data: Mapping[str, Rows], weights: Weights, rng: np.random.Generator)
 
 
 def _restored(
-    history: Mapping[str, np.ndarray],
-    log_densities: Mapping[str, int],
-    log_det: float,
-    constant: float,
+    history: Mapping[str, np.ndarray], missing: Mapping[str, float], constant: float
 ) -> dict[str, np.ndarray]:
     """A history in units of the data, with a constant in the map's losses, if it is known."""
-    shifts = {name: count * log_det for name, count in log_densities.items()}
+    shifts = dict(missing)
     shifts["loss"] = shifts.get("loss", 0.0) + (0.0 if np.isnan(constant) else constant)
     shifts["validation_loss"] = shifts["loss"]
     return {name: v + shifts[name] if name in shifts else v for name, v in history.items()}

@@ -97,7 +97,10 @@ class SharedDensityAligner(TrainedAligner):
         given_weights: dict[str, tuple[Any, str]],
     ) -> FamilyCertificate:
         """The certificate of domains and weights, each with what the user calls it."""
-        domains = {d: self._check_rows(x, name, minimum=2) for d, (x, name, _) in given.items()}
+        domains = {
+            d: self._check_rows(x, name, k, minimum=2)
+            for k, (d, (x, name, _)) in enumerate(given.items())
+        }
         weights: dict[str, np.ndarray | None] = {}
         for domain, (w, name) in given_weights.items():
             domains[domain], weights[domain] = weighted(domains[domain], w, name)

@@ -11,19 +11,18 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import _check_feature_names
 
 from ..backends import get_backend
-from ..backends.base import check_dtype
+from ..backends.kinds import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_bool, check_fraction, check_positive_int, check_seed
 from ..failures import DivergenceWarning, warn
 from ..fingerprints import fingerprint
 from ..fitting import FitConfig, Schedule
 from ..models import Density, Flow
-from ..points import Rows, check_features, check_rows, feature_names, weighted
+from ..points import Rows, check_features, check_new_names, check_rows, feature_names, weighted
 from ..specs import Arrays
-from ..standardization import Standardization
+from ..standardization import Standardization, Standardize, check_standardize
 from . import persistence
 from .base import Aligner
 from .labels import check_labels, with_labels
@@ -37,9 +36,10 @@ class TrainedAligner(Aligner):
 
     Attributes:
         transform_: the fitted flow, a `Flow`.
-        standardization_: the `lrmf.standardization.Standardization` that the data passed first,
-            with its ``location`` and ``scale``; ``None`` without. All models are of data in their
-            own units.
+        standardizations_: by domain, the `lrmf.standardization.Standardization` that its points
+            passed first, with its ``location`` and ``scale``; ``None`` without. All models are of
+            data in their own units.
+        standardization_: that of the last domain, and of all unless the domains are far apart.
         history_: ``step`` and ``loss`` of every step, and ``validation_step`` and
             ``validation_loss`` where data were held out.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
@@ -66,7 +66,7 @@ class TrainedAligner(Aligner):
     batch_size: int
     learning_rate: float
     seed: int
-    standardize: bool
+    standardize: Standardize
     schedule: Schedule
     gradient_clip: float
     validation_fraction: float
@@ -79,6 +79,7 @@ class TrainedAligner(Aligner):
 
     transform_: Flow
     standardization_: Standardization | None
+    standardizations_: Mapping[str, Standardization] | None
     history_: dict[str, np.ndarray]
     snapshots_: list[tuple[int, Flow, Density | None]]
     complete_: bool
@@ -94,6 +95,11 @@ class TrainedAligner(Aligner):
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         """What is fitted when, for domains of these names, the first to be mapped to the last."""
 
+    @property
+    def _standardize(self) -> Standardize:
+        """How to standardise, in view of other parameters."""
+        return self.standardize
+
     def _check_parameters(self) -> None:
         """Refuse bad parameters; a subclass checks its own, too."""
         check_dtype(self.dtype)
@@ -102,7 +108,7 @@ class TrainedAligner(Aligner):
         if self.patience is not None and not self.validation_fraction:
             raise ValueError("patience needs held-out data: set validation_fraction, such as 0.1")
         check_positive_int("checkpoint_every", self.checkpoint_every)
-        check_bool("standardize", self.standardize)
+        check_standardize(self.standardize)
         check_bool("progress", self.progress)
         self._config()
 
@@ -219,7 +225,7 @@ class TrainedAligner(Aligner):
                 weights=weights,
                 arguments={domain: argument for domain, (_, argument) in given.items()},
                 names=names,
-                standardize=own.standardize,
+                standardize=own._standardize,
                 validation_fraction=own.validation_fraction,
                 checkpoint=file,
                 progress=own.progress,
@@ -243,26 +249,33 @@ class TrainedAligner(Aligner):
         return self
 
     def _moved(self, x: Any, argument: str) -> np.ndarray:
-        return self._mapped(x, lambda points: self.transform_.forward(points)[0], argument)
+        return self._mapped(x, lambda points: self.transform_.forward(points)[0], 0, argument)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Map target points to the source's domain, ``(n, *event_shape)``."""
-        return self._mapped(X, lambda points: self.transform_.inverse(points)[0])
+        return self._mapped(X, lambda points: self.transform_.inverse(points)[0], -1)
 
     def _mapped(
-        self, x: Any, function: Callable[[np.ndarray], np.ndarray], argument: str = "X"
+        self,
+        x: Any,
+        function: Callable[[np.ndarray], np.ndarray],
+        domain: int,
+        argument: str = "X",
     ) -> np.ndarray:
-        points = self._check_rows(x, argument)
+        points = self._check_rows(x, argument, domain)
         if self.status_.startswith("diverged"):  # not so that of a density beside the map
             message = f"these points are mapped by a fit that {self.status_}"
             warn(message, DivergenceWarning)
         return points.through(function)[:]
 
-    def _check_rows(self, x: Any, argument: str, *, minimum: int = 1) -> Rows:
+    def _check_rows(self, x: Any, argument: str, domain: int, *, minimum: int = 1) -> Rows:
+        """New points of a domain, given by its number."""
         self._check_fitted()
-        _check_feature_names(self, x, reset=False)
+        check_new_names(self, x, argument)
         dtype = self._fitted_parameters["dtype"]
-        units = self.standardization_
+        units = None
+        if self.standardizations_ is not None:
+            units = list(self.standardizations_.values())[domain]
         points = check_rows(
             x, argument, minimum=minimum, dtype=dtype if units is None else "float64"
         )
@@ -279,7 +292,7 @@ class TrainedAligner(Aligner):
         return points
 
     def _check_new(self, x: Any, argument: str) -> np.ndarray:
-        return np.array(self._check_rows(x, argument)[:], dtype=np.float64)
+        return np.array(self._check_rows(x, argument, -1)[:], dtype=np.float64)
 
     def _check_complete(self) -> None:
         if not self.complete_:

@@ -17,6 +17,7 @@ from ..minibatches import Weights
 from ..objectives import TransportCost
 from ..points import Rows, sample_rows
 from ..specs import Arrays, RealNVP, SolverError
+from ..standardization import Standardize
 from ..units import exponent, scaled
 from .discrepancy import DiscrepancyAligner
 from .parts import Objective
@@ -75,9 +76,11 @@ class EMDFlow(TransportAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
-        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
-            together, so that data of any location and scale align alike (`lrmf.standardization`).
-            Of images each channel is standardised.
+        standardize: learn from features of mean 0 and deviation 1, so that data of any location
+            and scale align alike (`lrmf.standardization`): by the moments of all domains together,
+            or, where these lie far apart, by means and scales of each, so that T starts where
+            these agree. ``"together"`` and ``"apart"`` always take the one or the other. Of
+            images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
             over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
@@ -118,7 +121,7 @@ class EMDFlow(TransportAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
-        standardize: bool = True,
+        standardize: Standardize = True,
         schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,
@@ -181,9 +184,11 @@ class SinkhornFlow(TransportAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
-        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
-            together, so that data of any location and scale align alike (`lrmf.standardization`).
-            Of images each channel is standardised.
+        standardize: learn from features of mean 0 and deviation 1, so that data of any location
+            and scale align alike (`lrmf.standardization`): by the moments of all domains together,
+            or, where these lie far apart, by means and scales of each, so that T starts where
+            these agree. ``"together"`` and ``"apart"`` always take the one or the other. Of
+            images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
             over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
@@ -237,7 +242,7 @@ class SinkhornFlow(TransportAligner):
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         seed: int = 0,
-        standardize: bool = True,
+        standardize: Standardize = True,
         schedule: Schedule = "cosine",
         gradient_clip: float = 10.0,
         validation_fraction: float = 0.0,

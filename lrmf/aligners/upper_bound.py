@@ -13,6 +13,7 @@ from ..judge import Certificate, lrd
 from ..models import Density, Flow
 from ..objectives import Alignment
 from ..specs import RealNVP
+from ..standardization import Standardize
 from .base import once_fitted
 from .family import FamilyCertificate
 from .parts import Objective, Part, flows
@@ -60,9 +61,11 @@ class AUB(SharedDensityAligner):
         batch_size: points per side and step; a side of at most this size is used whole.
         learning_rate: Adam's initial step size.
         seed: of initial arrays, minibatches and the validation split.
-        standardize: learn from features of mean 0 and deviation 1, by the moments of all domains
-            together, so that data of any location and scale align alike (`lrmf.standardization`).
-            Of images each channel is standardised.
+        standardize: learn from features of mean 0 and deviation 1, so that data of any location
+            and scale align alike (`lrmf.standardization`): by the moments of all domains together,
+            or, where these lie far apart, by means and scales of each, so that T starts where
+            these agree. ``"together"`` and ``"apart"`` always take the one or the other. Of
+            images each channel is standardised.
         schedule: ``"cosine"`` decays the learning rate to zero, ``"warmup cosine"`` lets it rise
             over the first twentieth of the steps before, ``"constant"`` keeps it.
         gradient_clip: largest norm of a gradient.
@@ -122,7 +125,7 @@ class AUB(SharedDensityAligner):
         batch_size: int = 256,
         learning_rate: float = 2e-3,
         seed: int = 0,
-        standardize: bool = True,
+        standardize: Standardize = True,
         schedule: Schedule = "warmup cosine",
         gradient_clip: float = 10.0,
         private_steps: int | None = 0,
@@ -266,11 +269,11 @@ class AUB(SharedDensityAligner):
     def inverse_transform(self, X: Any, *, domain: int = 0, to: int = -1) -> np.ndarray:
         """The inverse of `transform` with the same numbers of domains."""
         flow = self._between(domain, to)
-        return self._mapped(X, lambda points: flow.inverse(points)[0])
+        return self._mapped(X, lambda points: flow.inverse(points)[0], to)
 
     def _moved_between(self, x: Any, argument: str, domain: int, to: int) -> np.ndarray:
         flow = self._between(domain, to)
-        return self._mapped(x, lambda points: flow.forward(points)[0], argument)
+        return self._mapped(x, lambda points: flow.forward(points)[0], domain, argument)
 
     @property
     def maps_(self) -> list[Flow]:
@@ -311,7 +314,7 @@ class AUB(SharedDensityAligner):
             objective=Objective(
                 Alignment(maps=tuple(maps.items())),
                 facts={"constant_": np.nan, "domains_": tuple(domains)},
-                log_densities={"loss": -len(domains)},
+                log_densities={"loss": dict.fromkeys(domains, -1)},
             ),
             config=self._config(),
             private=self._density_fits("private", domains),

@@ -29,6 +29,10 @@ MIRRORS = {
         "https://storage.googleapis.com/cvdf-datasets/mnist/",  # TensorFlow Datasets'
         "https://raw.githubusercontent.com/fgnt/mnist/master/",
     ),
+    "meshes": (
+        "https://raw.githubusercontent.com/alecjacobson/common-3d-test-models/master/data/",
+        "https://cdn.jsdelivr.net/gh/alecjacobson/common-3d-test-models@master/data/",
+    ),
 }
 
 # Seconds; a host that works answers in a fraction of one.

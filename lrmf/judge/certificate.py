@@ -17,6 +17,8 @@ _LARGEST = 2.0 * np.log(2.0)
 
 # Two standard errors, as everywhere in this library.
 _ERRORS = 2.0
+# So many features are named.
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +42,18 @@ class Certificate:
         log_ratio_source: the judge's held-out log p_A/p_B at each source point ``(n,)``; NaN at
             points that were not judged, because there are more than the judge takes.
         log_ratio_target: the same at each target point.
+        constant_features: the features, of flattened points, that are constant on one side but not
+            on the other, or at another value there. They alone tell the sides apart.
         bound: the held-out LRMF loss with its constant (paper, equation 3), where asked for.
         bound_stderr: its standard error.
         family_lrd: the distance within the family M, by refitted copies, where asked for.
         family_lrd_stderr: its standard error.
+
+    >>> import lrmf
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 1000, 2))
+    >>> found = lrmf.lrd(a, b + 3.0, controls=False)
+    >>> found.decision, found.lrd > 1.0  # without controls nothing is decided
+    ('not decided', True)
     """
 
     lrd: float
@@ -54,6 +64,7 @@ class Certificate:
     n_target: int
     log_ratio_source: np.ndarray = field(repr=False, compare=False)
     log_ratio_target: np.ndarray = field(repr=False, compare=False)
+    constant_features: tuple[int, ...] = ()
     bound: float | None = None
     bound_stderr: float | None = None
     family_lrd: float | None = None
@@ -164,6 +175,14 @@ class Certificate:
             return [
                 "note: the distributions are alike; of labels this says nothing",
                 "note: where labels' proportions differ, such a map mixes them up",
+            ]
+        if self.decision == "not aligned" and self.constant_features:
+            named = ", ".join(map(str, self.constant_features[:_NAMED]))
+            if (more := len(self.constant_features) - _NAMED) > 0:
+                named += f" and {more} more"
+            return [
+                f"cause: of constant value on one side, and not so on the other: features {named}",
+                "cure: leave these features out, as each alone tells the two apart",
             ]
         if self.decision == "not aligned":
             return [

@@ -77,6 +77,7 @@ def lrd(
         tolerance=float(tolerance),
         n_source=pair.n_source,
         n_target=pair.n_target,
+        constant_features=pair.constant,
         log_ratio_source=log_ratio_source,
         log_ratio_target=log_ratio_target,
     )

@@ -46,6 +46,7 @@ class Pair:
         self.n_source, self.n_target = (len(side.rows) for side in self._sides)
         self._is_a = np.arange(self.n_source + self.n_target) < self.n_source
         self._weight = np.concatenate([side.weight for side in self._sides])
+        self.constant = _constant(*(side.points for side in self._sides))
         self._points = _standardised(np.concatenate([side.points for side in self._sides]))
         self._views = _views(self._points)
 
@@ -114,6 +115,14 @@ def _checked(weight: Any, n: int, name: str) -> np.ndarray:
             f"{name} must be finite and zero or more, and not all zero; remove such points"
         )
     return array
+
+
+def _constant(a: np.ndarray, b: np.ndarray) -> tuple[int, ...]:
+    """The features that are constant on one side or both, at different values."""
+    flat = [np.ptp(x, axis=0) == 0 for x in (a, b)]
+    return tuple(
+        map(int, np.flatnonzero((flat[0] | flat[1]) & ~(flat[0] & (a[0] == b[0]) & flat[1])))
+    )
 
 
 def _standardised(x: np.ndarray) -> np.ndarray:

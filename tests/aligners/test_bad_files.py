@@ -47,7 +47,9 @@ class TestBadFiles:
         fit_with_checkpoint = small(steps=1, private_steps=1, refit_steps=1)
         path = tmp_path / "fit.ckpt"
         fit_with_checkpoint.fit(Xs=PAIR.source, Xt=PAIR.target, checkpoint=path)
-        with pytest.raises(ValueError, match="holds a checkpoint, expected a LRMF"):
+        with pytest.raises(
+            ValueError, match="holds a checkpoint, expected a LRMF; name the file of"
+        ):
             lrmf.LRMF.load(path)
 
     def test_a_flipped_bit(self, damaged):
@@ -157,3 +159,15 @@ class TestOldFiles:
         again = kind.load(tmp_path / "new.lrmf")
         assert again.get_params() == loaded.get_params()
         np.testing.assert_array_equal(again.transform(self.POINTS), loaded.transform(self.POINTS))
+
+    def test_of_version_2_one_standardisation_is_that_of_all_domains(self, tmp_path):
+        loaded = lrmf.AUB.load(Path(__file__).parents[1] / "files" / "version_2.lrmf")
+        point = np.full((1, 2), 2.0**20)
+        np.testing.assert_allclose(
+            loaded.transform(point), [[1048875.19987356, 1048575.97802712]], rtol=1e-9
+        )
+        np.testing.assert_allclose(loaded.private_target_.log_prob(point), -7.830315, rtol=1e-6)
+        assert loaded.standardizations_["source"] is loaded.standardizations_["target"]
+        loaded.save(tmp_path / "new.lrmf")
+        again = lrmf.AUB.load(tmp_path / "new.lrmf")
+        np.testing.assert_array_equal(again.transform(point), loaded.transform(point))

@@ -150,3 +150,58 @@ def test_a_file_without_its_arrays(tmp_path):
     storage.write(path, arrays, document)
     with pytest.raises(ValueError, match="is damaged: it lacks shift_; save the model again"):
         lrmf.CORAL.load(path)
+
+
+@pytest.mark.parametrize("kind", [lrmf.CORAL, lrmf.GaussianOT])
+class TestWhatAFitKeeps:
+    A, B = np.random.default_rng(0).normal(size=(2, 50, 2))
+
+    def test_a_fit_that_is_interrupted_changes_nothing(self, kind, monkeypatch):
+        model = kind().fit(Xs=self.A, Xt=self.B)
+        before = dict(vars(model))
+        calls = []
+
+        def interrupted(here, there):
+            calls.append(here)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return here
+
+        monkeypatch.setattr(kind, "_map", staticmethod(interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(Xs=self.A + 1.0, Xt=3 * self.B)
+        assert vars(model) == before
+
+    def test_a_file_holds_the_parameters_of_the_fit(self, kind, tmp_path):
+        model = kind(regularization=np.float32(0.5)).fit(Xs=self.A, Xt=self.B)
+        model.set_params(regularization="much").save(tmp_path / "model.lrmf")
+        loaded = kind.load(tmp_path / "model.lrmf")
+        assert type(loaded.regularization) is float
+        assert loaded.regularization == 0.5
+        loaded.save(tmp_path / "again.lrmf")
+        assert (tmp_path / "again.lrmf").read_bytes() == (tmp_path / "model.lrmf").read_bytes()
+
+    def test_standardised_it_has_no_units(self, kind, tmp_path):
+        units = np.array([1e8, 1e-3])
+        b = self.B @ [[1.0, 0.8], [0.0, 0.6]]
+        plain = kind(standardize=True, regularization=0.1).fit(Xs=self.A, Xt=b)
+        model = kind(standardize=True, regularization=0.1).fit(Xs=self.A * units, Xt=b * units)
+        moved = plain.transform(self.A)
+        np.testing.assert_allclose(model.transform(self.A * units) / units, moved)
+        np.testing.assert_allclose(
+            model.inverse_transform(b * units) / units, plain.inverse_transform(b)
+        )
+        assert not np.allclose(
+            kind(regularization=0.1).fit(Xs=self.A, Xt=b).transform(self.A), moved
+        )
+        model.save(tmp_path / "model.lrmf")
+        loaded = kind.load(tmp_path / "model.lrmf")
+        assert loaded.standardize is True
+        np.testing.assert_array_equal(loaded.transform(b), model.transform(b))
+        with pytest.raises(
+            ValueError, match=r"singular(.|\n)*from 0\.00\d+ to .*: set standardize=T"
+        ):
+            kind().fit(Xs=self.A * units, Xt=b * units)
+        exact = kind(standardize=True).fit(Xs=self.A * units, Xt=b * units)
+        moved = exact.transform(self.A * units) / units
+        np.testing.assert_allclose(np.cov(moved.T, bias=True), np.cov(b.T, bias=True), rtol=1e-6)

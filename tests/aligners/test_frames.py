@@ -1,5 +1,6 @@
 """Data frames, names of features, and the numbers that frames hold."""
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -55,12 +56,14 @@ class TestNames:
             model.fit(Xs=A, Xt=frame(PAIR.target, "x", "z"))
         assert not hasattr(model, "event_shape_")
         model.fit(Xs=A, Xt=B)
+        order = "Feature names must be in the same order(.|\n)*reorder them: "
         for method in (model.transform, model.inverse_transform):
-            with pytest.raises(ValueError, match="Feature names must be in the same order"):
+            cure = re.escape("X[list(model.feature_names_in_)]")
+            with pytest.raises(ValueError, match=f"^X: The feature (.|\n)*{order}{cure}$"):
                 method(A[["y", "x"]])
-        with pytest.raises(ValueError, match="Feature names must be in the same order"):
+        with pytest.raises(ValueError, match=rf"^Xt: The feature (.|\n)*{order}Xt\["):
             model.score(A, B[["y", "x"]])
-        with pytest.raises(ValueError, match="feature names should match"):
+        with pytest.raises(ValueError, match=r"names should match(.|\n)*the columns \['x', 'y'\]"):
             model.transform(frame(PAIR.source, "x", "z"))
         with pytest.warns(UserWarning, match="does not have valid feature names"):
             model.transform(PAIR.source)

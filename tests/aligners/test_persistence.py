@@ -225,6 +225,7 @@ class TestForeignObjects:
             transform=transform(),
             density=density(),
             backend=request.param,
+            start="identity",
             steps=300,
             private_steps=200,
             refit_steps=200,

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import lrmf
 from lrmf.judge import Certificate, Control
 
 
@@ -129,3 +130,29 @@ def test_what_was_asked_for_is_told():
 def test_a_certificate_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         certificate(0.0).lrd = 1.0
+
+
+class TestConstantFeatures:
+    """What is constant on one side is named; what is so on both, at one value, is left out."""
+
+    A, B = np.random.default_rng(5).normal(size=(2, 100, 8))
+
+    def test_of_one_side(self):
+        a, b = self.A.copy(), self.B.copy()
+        a[:, 1], a[:, 6], b[:, 6] = 0.0, 1.0, 2.0
+        found = lrmf.lrd(a, b)
+        assert found.constant_features == (1, 6)
+        assert "cause: of constant value on one side, and not so on the other: features 1, 6" in (
+            found.verdict
+        )
+        assert "cure: leave these features out" in found.verdict
+        assert lrmf.lrd(a, b, controls=False).constant_features == (1, 6)
+
+    def test_of_both_sides_at_one_value(self):
+        a, b = self.A.copy(), self.B.copy()
+        a[:, 1] = b[:, 1] = 3.0
+        assert lrmf.lrd(a, b, controls=False).constant_features == ()
+
+    def test_of_many_some_are_named(self):
+        found = lrmf.lrd(self.A, np.zeros_like(self.B))
+        assert "features 0, 1, 2, 3, 4 and 3 more" in found.verdict

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.mutants import (
     aligners,
+    around,
     backends,
     couplings,
     course,
@@ -47,6 +48,7 @@ ALL = tuple(
         judging,
         units,
         course,
+        around,
     )
     for mutant in part.MUTANTS
 )

@@ -96,9 +96,8 @@ CERTIFICATE = [
 SHARED = [
     recipe(
         "lrmf: one private model for both sides of the constant",
-        old="found = stages.evaluate(fit.stage, mean_log_prob, density, points, own)",
-        new="density = models[recipe.private[0].attribute]; "
-        "found = stages.evaluate(fit.stage, mean_log_prob, density, points, own)",
+        old='            own = result.arrays["density"]\n',
+        new='            own = private[0].arrays["density"]\n',
         tests=FITTED,
     ),
     recipe(
@@ -109,8 +108,8 @@ SHARED = [
     ),
     recipe(
         "lrmf: the history lacks the constant",
-        old="history=_restored(fitted.history, objective.log_densities, log_det, constant)",
-        new="history=fitted.history",
+        old="            constant,\n        ),\n        snapshots",
+        new="            0.0,\n        ),\n        snapshots",
         tests=FITTED,
     ),
     recipe(
@@ -381,7 +380,7 @@ OTHERS = [
     ),
     Mutant(
         "adversarial: the adversary learns at the flow's rate",
-        "lrmf/aligners/adversarial.py",
+        "lrmf/aligners/critics.py",
         "float(self.adversary_learning_rate / self.learning_rate)",
         "1.0",
         ("tests/aligners/test_adversarial.py", "-k", "rate and adversary"),

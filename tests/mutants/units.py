@@ -9,10 +9,12 @@ from tests.mutants.runner import Mutant
 __all__ = ["MUTANTS"]
 
 OWN = ("tests/test_standardization.py", "-k", "not tfp")
+FAR = ("tests/aligners/test_far_apart.py",)
 SCALE = ("tests/aligners/test_scale.py", "-k", "not tfp")
 
 standardization = partial(Mutant, file="lrmf/standardization.py", tests=OWN)
 models = partial(Mutant, file="lrmf/models.py", tests=OWN)
+units = partial(Mutant, file="lrmf/aligners/units.py", tests=FAR)
 recipe = partial(Mutant, file="lrmf/aligners/recipe.py", tests=SCALE)
 degenerate = partial(Mutant, file="lrmf/degenerate.py", tests=("tests/test_degenerate.py",))
 
@@ -49,13 +51,13 @@ MUTANTS = (
     ),
     recipe(
         "fit: the constant is that of standardised points",
-        old="constant = len(recipe.private) * log_det",
+        old="constant = sum(units.log_det(fit.domain, event_shape) for fit in recipe.private)",
         new="constant = 0.0",
     ),
     recipe(
         "fit: the history is that of standardised points",
-        old="{name: count * log_det for",
-        new="{name: 0.0 * log_det for",
+        old="k: units.missing(n, event_shape) for",
+        new="k: 0.0 * units.missing(n, event_shape) for",
     ),
     recipe(
         "fit: snapshots are of standardised points",
@@ -64,9 +66,9 @@ MUTANTS = (
     ),
     Mutant(
         "back to back: noise is standardised",
-        "lrmf/aligners/parts.py",
-        'options |= {"before": None if self.of_noise else units, "after": units}',
-        'options |= {"before": units, "after": units}',
+        "lrmf/aligners/units.py",
+        "len(chain) - 1 and not part.of_noise else None",
+        "len(chain) - 1 else None",
         SCALE,
     ),
     Mutant(
@@ -75,6 +77,50 @@ MUTANTS = (
         '("standardize", False), ("start"',
         '("standardize", True), ("start"',
         SCALE,
+    ),
+    units(
+        "far apart: private densities are in units of the target",
+        old="            before = self.of(domain)",
+        new="            before = self.meeting",
+    ),
+    units(
+        "far apart: maps take points in units of the target",
+        old="here = self.of(domain) if k == 0 else None",
+        new="here = self.meeting if k == 0 else None",
+    ),
+    units(
+        "far apart: what is missing is that of the target, as often",
+        old="sum(count * self.log_det(j, event_shape) for",
+        new="sum(count * self.log_det(list(self.domains)[-1], event_shape) for",
+    ),
+    units(
+        "far apart: a fixed map is asked to bring domains together",
+        old="all(isinstance(spec, Spec) and not spec.shapes(event_shape) for spec in specs)",
+        new="False",
+    ),
+    units(
+        "far apart: a histogram gets edges of each domain",
+        old="if any(spec != first for spec in others):",
+        new="if False:",
+    ),
+    standardization(
+        "far apart: domains are never",
+        old="moved = varies if (far | stretched).any() else np.zeros_like(varies)",
+        new="moved = np.zeros_like(varies)",
+        tests=FAR,
+    ),
+    standardization(
+        "far apart: deviations never differ",
+        old="stretched = varies & (deviations.max(axis=0) > RATIO * deviations.min(axis=0))",
+        new="stretched = np.zeros_like(varies)",
+        tests=FAR,
+    ),
+    Mutant(
+        "far apart: new points are measured by the units of the target",
+        "lrmf/aligners/trained.py",
+        "units = list(self.standardizations_.values())[domain]",
+        "units = list(self.standardizations_.values())[-1]",
+        FAR,
     ),
     degenerate(
         "data: constants are sound",

@@ -25,7 +25,7 @@ from . import (
 )
 from .bijections import bijection
 from .densities import density
-from .discriminators import logits
+from .discriminators import image, logits
 from .foreign import adopt, is_sampler, sample_foreign
 from .training import JaxTrainer, loss_value, loss_value_and_gradients
 
@@ -36,6 +36,8 @@ def call(method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
     """A model's method by name."""
     if method == "logits":
         return logits(spec, arrays, x)
+    if method == "image":
+        return image(spec, arrays, x)
     if method in ("log_prob", "push"):
         return getattr(density(spec, arrays), method)(x)
     return getattr(bijection(spec, arrays), method)(x)

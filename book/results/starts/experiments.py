@@ -1,0 +1,108 @@
+"""LRMF from several starts, on pairs that lie near each other and on pairs that do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
+
+import lrmf
+from book.results.defaults.experiments import clusters
+from book.results.runner import Arrays, Numbers, Run
+
+__all__ = ["FAR", "STARTS", "compute", "far", "runs"]
+
+#: Where T starts, and the settings that let it.
+STARTS: dict[str, dict[str, Any]] = {
+    "identity": {"standardize": "together"},
+    "moments": {"standardize": "apart"},
+    "gaussian": {"standardize": "together"},  # of the image of GaussianOT
+    "default": {},
+}
+#: By what each feature of the moons' source is multiplied, and what is added to it.
+FAR: dict[str, tuple[tuple[float, float], float]] = {
+    "moved by 1": ((1.0, 1.0), 1.0),
+    "moved by 3": ((1.0, 1.0), 3.0),
+    "moved by 10": ((1.0, 1.0), 10.0),
+    "moved by 30": ((1.0, 1.0), 30.0),
+    "one feature x 1000": ((1000.0, 1.0), 0.0),
+    "both features x 10": ((10.0, 10.0), 0.0),
+}
+ANGLES = range(-150, 180, 60)
+#: Choices were made with seeds 201 and 210.
+FRESH = 2000
+HELD_OUT = 1000  # added to a seed: that of the points that nothing is fitted to
+
+
+def runs(steps: int | None = None) -> Iterator[Run]:
+    """Give all runs, in the order in which they are made; ``steps`` makes them tiny."""
+    tiny = {} if steps is None else {"steps": steps}
+
+    def run(name: str, start: str, **settings: Any) -> Run:
+        return Run(
+            name=f"{name} {start}",
+            compute=compute,
+            settings={"start": start, "seed": FRESH, **settings, **tiny},
+        )
+
+    for place in FAR:
+        for start in STARTS:
+            yield run(f"moons {place}", start, place=place)
+    for angle in ANGLES:
+        for start in ("identity", "moments", "gaussian"):  # the default is the identity
+            yield run(f"moons {angle:+d}", start, rotation=float(angle))
+    for d in (16, 64):
+        for start in STARTS:
+            yield run(f"clusters {d}", start, d=d, distortion="bent")
+
+
+def far(x: np.ndarray, place: str) -> np.ndarray:
+    """Points of the moons' source, moved away or stretched."""
+    factors, shift = FAR[place]
+    return x * np.array(factors) + shift
+
+
+def compute(
+    *, start: str, seed: int, place: str | None = None, rotation: float = -50.0, **options: Any
+) -> tuple[Numbers, Arrays]:
+    """Fit LRMF from one start to one pair, and judge it on fresh points of the same pair."""
+    if "d" in options:
+        shape = {"d": options.pop("d"), "distortion": options.pop("distortion"), "pair": seed}
+        train = clusters(n=5000, seed=seed, **shape)
+        test = clusters(n=2000, seed=seed + HELD_OUT, **shape)
+    else:
+        train = lrmf.data.moons(n=2000, rotation=rotation, seed=seed)
+        test = lrmf.data.moons(n=2000, rotation=rotation, seed=seed + HELD_OUT)
+    a, b, a_test, b_test = train.source, train.target, test.source, test.target
+    if place is not None:
+        a, a_test = far(a, place), far(a_test, place)
+    before = _accuracy(a_test, b_test, test)
+    if start == "gaussian":
+        closed = lrmf.GaussianOT().fit(Xs=a, Xt=b)
+        a, a_test = closed.transform(a), closed.transform(a_test)
+    began = time.process_time()
+    model = lrmf.LRMF(seed=seed, progress=False, **STARTS[start], **options).fit(Xs=a, Xt=b)
+    seconds = time.process_time() - began
+    moved = model.transform(a_test)
+    judged = lrmf.lrd(moved, b_test)
+    return {
+        "lrd": judged.lrd,
+        "lrd_stderr": judged.lrd_stderr,
+        "decision": judged.decision,
+        "accuracy": _accuracy(moved, b_test, test),
+        "accuracy_before": before,
+        "processor_seconds": round(seconds, 1),
+    }, {}
+
+
+def _accuracy(moved: np.ndarray, b_test: np.ndarray, test: lrmf.data.Pair) -> float:
+    """How many source points get the right label from the nearest target point.
+
+    Distances are of features divided by the target's deviations.
+    """
+    scale = b_test.std(axis=0)
+    neighbours = KNeighborsClassifier(1).fit(b_test / scale, test.target_labels)
+    return float(neighbours.score(moved / scale, test.source_labels))
