@@ -12,6 +12,7 @@ from . import (
     plots as plots,
     selection as selection,
     specs as specs,
+    starting as starting,
     surfaces as surfaces,
     theory as theory,
     two_sample as two_sample,
