@@ -27,7 +27,7 @@ import numpy as np
 
 __all__ = ["main", "network_parameters"]
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parent / "results" / "images"
 SIZE, LEVELS, STEPS, FILTERS, BATCH, ROWS = 16, 2, 4, 64, 128, 1000
 NAMES = ("lrmf-jax", "lrmf-tfp", "normflows")
 BUDGET = 1.5
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
                 ratios = [a[key] / b[key] for a, b in zip(found, others, strict=True)]
                 document["peers"][name][key]["ratio_to_normflows"] = summary(ratios)
     options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"images-{document['date'].replace(':', '')}.json"
+    path = options.output / f"{document['date'].replace(':', '')}.json"
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     for name, peer in document["peers"].items():
         speed = peer["steps_per_second"]

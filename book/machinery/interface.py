@@ -59,6 +59,8 @@ PAGES: dict[str, tuple[str, tuple[Group, ...]]] = {
                   ("lrmf.specs",)),
             Group("Models", "A spec with its arrays, in one of the backends.",
                   names=("Flow", "Density", "Classifier")),
+            Group("Starts", "What a model needs to see of its data before it can compute.",
+                  ("lrmf.starting",)),
             Group("Backends", "JAX and TensorFlow Probability.", ("lrmf.backends",)),
         ),
     ),

@@ -221,6 +221,7 @@ def test_images_of_another_shape_are_refused(spec, shape, message):
     ("make", "message"),
     [
         (lambda: lrmf.Glow(levels=0), "Glow: levels must be a positive integer, got 0"),
+        (lambda: lrmf.Glow(levels=99), "Glow: levels must be at most 14, got 99; each halves"),
         (lambda: lrmf.Glow(steps=1.5), r"Glow: steps must be a positive integer, got 1\.5"),
         (lambda: lrmf.Glow(hidden=(8, 0)), r"Glow: hidden must be a tuple of.*got \(8, 0\)"),
         (lambda: lrmf.Glow(start="noise"), r"Glow: start must be one of \('identity', 'data'\)"),
