@@ -118,6 +118,32 @@ def test_a_wrong_argument_in_a_page_is_seen():
         known_arguments(path, words)
 
 
+def test_names_in_code_become_links():
+    links = runpy.run_path(str(ROOT / "book" / "_ext" / "code_links.py"))
+
+    def code(*lines):
+        dotted = '<span class="o">.</span>'
+        rows = [
+            dotted.join(f'<span class="n">{name}</span>' for name in line.split("."))
+            if " " not in line
+            else line
+            for line in lines
+        ]
+        inside = "\n".join(rows)
+        return f'<div class="highlight-ipython3 x"><div><pre>{inside}</pre></div></div>'
+
+    targets = {"lrmf.LRMF": "a.html#lrmf.LRMF", "lrmf.plots.scatter": "b.html#s"}
+    body = "<p>lrmf.LRMF</p>" + code(
+        "from lrmf import plots", "lrmf.LRMF.load", "plots.scatter", "other.scatter", "lrmf.nothing"
+    )
+    found = links["linked"](body, targets.get)
+    assert re.findall(r'<a class="lrmf-code" href="([^"]+)"', found) == list(targets.values())
+    assert re.sub("<[^>]+>", "", found) == re.sub("<[^>]+>", "", body)
+    assert found.startswith("<p>lrmf.LRMF</p>")
+    # Without the import, plots is a name like any other.
+    assert "b.html" not in links["linked"](code("plots.scatter"), targets.get)
+
+
 def test_gallery_takes_captioned_figures_with_a_picture(tmp_path):
     document = nodes.document("", "")
     for k, (uri, caption) in enumerate(

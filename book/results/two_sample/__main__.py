@@ -3,7 +3,7 @@
 ``runs.json``, beside this script, holds settings, versions, hardware and the numbers of each run.
 `book.results.runner` has the options, and goes on where an interrupted command stopped.
 
-Runs, five seeds each: the certificate, a classifier two-sample test and an MMD permutation test on
+Runs, two seeds each: the certificate, a classifier two-sample test and an MMD permutation test on
 five kinds of difference, each at two known distances, and on none.
 """
 
