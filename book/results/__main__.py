@@ -25,8 +25,6 @@ COMMANDS = (
     "ffjord",
     "learned_density",
     "comparison",
-    "alignflow",
-    "testing",
     "first_real_pair",
 )
 
