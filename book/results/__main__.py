@@ -28,8 +28,6 @@ COMMANDS = (
     "ffjord",
     "learned_density",
     "comparison",
-    "alignflow",
-    "testing",
     "meshes",
     "first_real_pair",
     "embedded_digits",
