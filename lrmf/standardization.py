@@ -27,7 +27,8 @@ Where T starts is what the S_j decide, as T' starts at the identity:
 - Means m_j of each domain let T start at the translation of the means. With one scale, the mean
   square deviation from these means, the d_j are equal.
 - Means and deviations of each domain let T start at the map that matches the moments of each
-  feature.
+  feature; deviations that differ by about one factor are made alike by one factor, so that what
+  was turned and blown up keeps its shape.
 
 `standardizations` takes the first where means and deviations are near, and so wherever domains were
 turned or bent but not moved, and another where they are apart; `FAR` and `RATIO` say when. Measured
@@ -188,13 +189,30 @@ def standardizations(
         moved = varies if (far | stretched).any() else np.zeros_like(varies)
     if not moved.any():
         return dict.fromkeys(domains, together)
+    own = deviations
+    if not apart and stretched.sum() > 1:
+        own = _shared_factor(deviations, stretched)
     return {
         domain: Standardization(
             np.where(moved, found.mean, together.location),
-            np.where(stretched, found.deviation, np.where(moved, within * unit, together.scale)),
+            np.where(stretched, scale * unit, np.where(moved, within * unit, together.scale)),
         )
-        for domain, found in domains.items()
+        for (domain, found), scale in zip(domains.items(), own, strict=True)
     }
+
+
+def _shared_factor(deviations: Array, stretched: NDArray[np.bool_]) -> Array:
+    """Scales of domains ``(j, k)`` that differ by one factor in features that are stretched alike.
+
+    Then points keep their shape, which deviations of each feature would not: those of something
+    that was turned and blown up say nothing of which feature is which.
+    """
+    logs = np.log(np.where(stretched, deviations, 1.0))
+    logs = (logs - logs.mean(axis=0))[:, stretched]
+    factors = np.exp(logs.mean(axis=1))[:, None]
+    if (np.ptp(logs, axis=1) > np.log(RATIO)).any():
+        return deviations
+    return factors * np.sqrt(((deviations / factors) ** 2).mean(axis=0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -181,6 +181,20 @@ class TestStart:
         np.testing.assert_allclose(moved[:, 1].std(), a[:, 1].std(), rtol=1e-2)
         np.testing.assert_allclose(moved.mean(axis=0), PAIR.target.mean(axis=0), atol=2e-3)
 
+    def test_at_one_factor_for_features_that_are_stretched_alike(self):
+        a = PAIR.source * 10.0
+        _, moved = self.start(a, PAIR.target)
+        factors = moved.std(axis=0) / a.std(axis=0)
+        assert factors[0] == pytest.approx(factors[1], rel=1e-3)
+        ratios = PAIR.target.std(axis=0) / a.std(axis=0)
+        assert factors[0] == pytest.approx(np.sqrt(ratios.prod()), rel=1e-3)
+        assert ratios[0] / ratios[1] > 1.2  # so that the deviations of each are others
+
+    def test_at_factors_of_their_own_for_features_that_are_not(self):
+        a = PAIR.source * [10.0, 1000.0]
+        _, moved = self.start(a, PAIR.target)
+        np.testing.assert_allclose(moved.std(axis=0), PAIR.target.std(axis=0), rtol=1e-2)
+
     @pytest.mark.parametrize("changes", [{"start": "identity"}, {"standardize": "together"}])
     def test_at_the_identity_where_that_is_asked_for(self, changes):
         a = PAIR.source + 30.0

@@ -115,6 +115,18 @@ MUTANTS = (
         new="stretched = np.zeros_like(varies)",
         tests=FAR,
     ),
+    standardization(
+        "far apart: features that are stretched alike lose their shape",
+        old="if not apart and stretched.sum() > 1:",
+        new="if False:",
+        tests=FAR,
+    ),
+    standardization(
+        "far apart: features that are not stretched alike get one factor",
+        old="if (np.ptp(logs, axis=1) > np.log(RATIO)).any():",
+        new="if False:",
+        tests=FAR,
+    ),
     Mutant(
         "far apart: new points are measured by the units of the target",
         "lrmf/aligners/trained.py",
