@@ -128,7 +128,7 @@ class Glow(Squeezing):
         check_count("Glow: levels", self.levels)
         if self.levels > _LEVELS:
             raise ValueError(
-                f"Glow: levels must be at most {_LEVELS}, got {self.levels}; each halves the height "
+                f"Glow: levels must be at most {_LEVELS}, got {self.levels}; each halves height "
                 "and width of the images"
             )
         check_count("Glow: steps", self.steps)
