@@ -1,5 +1,7 @@
 """The embeddings of digits that come with the book, and the command that makes them."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,6 @@ from book.results.embedded_digits.classifiers import Network, nearest
 from book.results.embedded_digits.embedding import DIM, Embedding
 from book.results.embedded_digits.maps import MAPS, fitted
 from book.results.embedded_digits.pictures import SIZES, pictures
-from book.results.embedded_digits.training import train
 
 FOLDER = ROOT / "book" / "results" / "embedded_digits"
 MEGABYTE = 1e6
@@ -33,6 +34,12 @@ def bundle(request, saved):
         if key.rpartition("/")[0] == name
     }
     return request.param, document["runs"][name], own
+
+
+@pytest.fixture(scope="module")
+def train():
+    """Imported when it is needed: Keras takes seconds."""
+    return importlib.import_module("book.results.embedded_digits.training").train
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +134,7 @@ def test_both_ways_to_one_size_show_the_same_digits():
     assert box.b.mean() > 1.5 * whole.b.mean()
 
 
-def test_training_learns_to_copy_and_is_repeatable(digits):
+def test_training_learns_to_copy_and_is_repeatable(digits, train):
     x, _ = digits
     options = {"seed": 3, "features": 0.1, "adversary": 1.0}
     model, curves = train(x, x[::-1], steps=150, **options)
@@ -143,7 +150,7 @@ def test_training_learns_to_copy_and_is_repeatable(digits):
     assert any((few.arrays[name] != other.arrays[name]).any() for name in few.arrays)
 
 
-def test_a_game_of_weight_zero_is_a_vae(digits):
+def test_a_game_of_weight_zero_is_a_vae(digits, train):
     """The weights w and v reach encoder and decoder, and only these terms do."""
     x, _ = digits
     options = {"seed": 0, "steps": 50}
@@ -161,11 +168,10 @@ def test_the_classifiers_learn(digits):
     assert (network.names(x[300:]) == places[300:]).mean() > 0.8
 
 
-@pytest.mark.parametrize("name", [name for name in MAPS if name not in ("realnvp", "spline")])
-def test_every_map_moves_codes(name):
+@pytest.mark.parametrize("name", MAPS[:4])
+def test_closed_forms_and_plans_move_codes(name):
     a, b = np.random.default_rng(0).normal(size=(2, 300, 3)).astype(np.float32)
     moved = fitted(name, a, b + 3, seed=0, steps=5).transform(a)
     assert moved.shape == a.shape
     assert np.isfinite(moved).all()
-    if name in ("coral", "gaussian", "emd", "sinkhorn"):
-        assert np.abs(moved.mean(axis=0) - 3).max() < 0.3
+    assert np.abs(moved.mean(axis=0) - 3).max() < 0.3
