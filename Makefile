@@ -132,6 +132,19 @@ address: $(INSTALLED) ## put the repository's address in: make address URL=... B
 bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file
 	$(BIN)/python -m benchmarks
 
+.PHONY: package
+package: ## build wheel and sdist, use the wheel in an empty environment: EXTRA=tfp CONSTRAINTS=...
+	$(PYTHON) -m tests.packaging --extras $(or $(EXTRA),jax) $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS))
+
+.PHONY: interface
+interface: $(INSTALLED) ## write the pages of the interface and of the benchmarks
+	$(BIN)/python -m book.machinery.interface
+	$(BIN)/python -m book.machinery.benchmarks_page
+
+.PHONY: pdf
+pdf: book ## the book as one PDF, printed by Chromium: _build/lrmf.pdf
+	$(BIN)/python -m book.machinery.pdf
+
 .PHONY: lock
 lock: ## resolve the dependencies anew in an empty environment and write constraints.txt
 	rm -rf _build/lock && $(PYTHON) -m venv _build/lock

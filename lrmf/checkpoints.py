@@ -27,7 +27,14 @@ _KIND = "checkpoint"
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written; the fit goes on without."""
+    """A checkpoint could not be written; the fit goes on without.
+
+    To make it an error:
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", CheckpointWarning)
+    """
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,18 @@ LOOKS = ("flat", "repeated", "extreme")
 
 
 class DataWarning(UserWarning):
-    """Data that spoil what is learned from them; the message names the features and the cure."""
+    """Data that spoil what is learned from them; the message names the features and the cure.
+
+    >>> import warnings
+    >>> import lrmf
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> b[:, 1] = 3.0  # a feature that does not vary
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = lrmf.GaussianOT().fit(Xs=a, Xt=b)
+    >>> [w.category.__name__ for w in caught]
+    ['DataWarning']
+    """
 
 
 def warn_of_degenerate(

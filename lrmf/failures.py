@@ -20,6 +20,9 @@ class DivergenceWarning(UserWarning):
     `fit` warns, and so does each mapping of points by what was kept, which may be the initial map.
     The message names the cure, as ``status_`` does. To make it an error:
     ``warnings.simplefilter("error", lrmf.DivergenceWarning)``; the aligner then stays as it was.
+
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", DivergenceWarning)
     """
 
 

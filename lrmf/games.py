@@ -24,7 +24,7 @@ __all__ = [
     "generator_loss",
 ]
 
-ClassifierLoss = Literal["non-saturating", "saturating", "hinge"]
+ClassifierLoss = Literal["non-saturating", "saturating", "hinge", "least-squares"]
 
 
 def discriminator_loss(
@@ -39,7 +39,9 @@ def discriminator_loss(
 
     -E[log D(b)] - E[log(1 - D(T(a)))] with D = 1/(1 + exp(-h)), in nats (Goodfellow et al.,
     2014). Its minimum over all functions, at h = log p_B - log p_T(A), is log 4 - 2 JSD(T(A), B).
-    With ``"hinge"`` it is E[max(0, 1 - h(b))] + E[max(0, 1 + h(T(a)))] (Miyato et al., 2018).
+    With ``"hinge"`` it is E[max(0, 1 - h(b))] + E[max(0, 1 + h(T(a)))] (Miyato et al., 2018). With
+    ``"least-squares"`` it is E[(h(b) - 1)²] + E[h(T(a))²] (Mao et al., 2017), whose minimum over
+    all functions is at h = p_B / (p_B + p_T(A)).
 
     Args:
         adversary: the discriminator.
@@ -59,6 +61,10 @@ def discriminator_loss(
     backend, count = adversary.backend, moved.shape[0]
     logits = adversary.logits(backend.namespace(moved, b).concatenate([moved, b]))
     generated, real = logits[:count], logits[count:]
+    if loss == "least-squares":
+        return mean(backend, (real - 1.0) ** 2, weights[1]) + mean(
+            backend, generated**2, weights[0]
+        )
     numpy = backend.namespace(logits)
     cost = partial(_positive_part if loss == "hinge" else _softplus, numpy)
     if loss == "hinge":
@@ -76,7 +82,8 @@ def generator_loss(
     """What a generator minimises against a discriminator with logits h, a scalar.
 
     ``"non-saturating"``: -E[log D(T(a))]; ``"saturating"``: E[log(1 - D(T(a)))], both in nats
-    (Goodfellow et al., 2014); ``"hinge"``: -E[h(T(a))] (Miyato et al., 2018).
+    (Goodfellow et al., 2014); ``"hinge"``: -E[h(T(a))] (Miyato et al., 2018); ``"least-squares"``:
+    E[(h(T(a)) - 1)²] (Mao et al., 2017).
 
     Args:
         adversary: the discriminator.
@@ -89,6 +96,8 @@ def generator_loss(
     logits = adversary.logits(moved)
     if loss == "hinge":
         return -mean(backend, logits, weights)
+    if loss == "least-squares":
+        return mean(backend, (logits - 1.0) ** 2, weights)
     numpy = backend.namespace(logits)
     if loss == "saturating":
         return -mean(backend, _softplus(numpy, logits), weights)

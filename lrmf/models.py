@@ -1,4 +1,4 @@
-"""Flow, Density and Classifier: a spec, named arrays and the backend that computes with them."""
+"""Flow, Map, Density and Classifier: a spec, named arrays and the backend that computes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .backends.base import Backend
     from .standardization import Standardization
 
-__all__ = ["DTYPES", "Classifier", "Composed", "Density", "Flow", "Model"]
+__all__ = ["DTYPES", "Classifier", "Composed", "Density", "Flow", "Map", "Model"]
 
 DTYPES = ("float32", "float64")
 
@@ -134,12 +134,42 @@ class Model:
             return values + constant
 
 
+class Map(Model):
+    """A map of R^d that promises images and no more: no inverse, no Jacobian determinant."""
+
+    def __init__(
+        self,
+        spec: Any,
+        arrays: Mapping[str, Any],
+        backend: Backend,
+        *,
+        after: Standardization | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(spec, arrays, backend, **options)
+        self.after = after
+
+    def image(self, x: Any) -> Any:
+        """The images of x, ``(n, *event_shape)`` as x is.
+
+        Raises ``ValueError`` for another shape and ``TypeError`` for anything but real numbers.
+        """
+        return self._restored(self._call("image", x, "x", self.before), self.after)
+
+
 class Flow(Model):
     """An invertible map T of R^d with a tractable Jacobian determinant.
 
     ``log_det`` MUST be log|det| of the Jacobian of the map just applied: that of T at x for
     `forward`, that of T⁻¹ at y for `inverse`; shape ``(n,)``, in nats. So the two cancel on a
     round trip.
+
+    >>> import lrmf
+    >>> spec, backend = lrmf.Affine(), lrmf.get_backend("jax")
+    >>> flow = backend.flow(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> y, log_det = flow.forward(np.ones((3, 2)))
+    >>> y.shape, log_det.shape
+    ((3, 2), (3,))
     """
 
     def __init__(
@@ -265,7 +295,14 @@ class Composed(Flow):
 
 
 class Density(Model):
-    """A member of a density family M: log-densities in nats, and samples."""
+    """A member of a density family M: log-densities in nats, and samples.
+
+    >>> import lrmf
+    >>> spec, backend = lrmf.Gaussian(), lrmf.get_backend("jax")
+    >>> density = backend.density(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> density.log_prob(density.sample(5, seed=1)).shape
+    (5,)
+    """
 
     def log_prob(self, x: Any) -> Any:
         """log p(x), shape ``(n,)``, in nats, for x of shape ``(n, *event_shape)``."""
@@ -298,7 +335,14 @@ class Density(Model):
 
 
 class Classifier(Model):
-    """A function that tells real points from others: the logit h of D(x) = 1/(1 + exp(-h(x)))."""
+    """A function that tells real points from others: the logit h of D(x) = 1/(1 + exp(-h(x))).
+
+    >>> import lrmf
+    >>> spec, backend = lrmf.Discriminator(hidden=(8,)), lrmf.get_backend("jax")
+    >>> judge = backend.classifier(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> judge.logits(np.zeros((4, 2))).shape
+    (4,)
+    """
 
     def logits(self, x: Any) -> Any:
         """h(x), shape ``(n,)``, for x of shape ``(n, *event_shape)``: high where x looks real."""

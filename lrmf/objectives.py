@@ -114,6 +114,16 @@ def lrmf_loss(transform: Flow, density: Density, a: Any, b: Any, *, constant: fl
         a: source batch ``(n_a, *event_shape)``.
         b: target batch ``(n_b, *event_shape)``.
         constant: c(A, B).
+
+    >>> import lrmf
+    >>> import numpy as np
+    >>> backend, rng = lrmf.get_backend("jax"), np.random.default_rng(0)
+    >>> flow = backend.flow(lrmf.Affine(), lrmf.Affine().init((2,), rng))
+    >>> density = backend.density(lrmf.Gaussian(), lrmf.Gaussian().init((2,), rng))
+    >>> a, b = rng.normal(size=(2, 100, 2))
+    >>> loss = lrmf_loss(flow, density, a, b)
+    >>> -float(density.log_prob(a).mean() + density.log_prob(b).mean()) - float(loss) < 1e-5
+    True
     """
     return alignment_loss([transform, None], density, [a, b]) + constant
 

@@ -13,7 +13,7 @@ from .points import check_points
 from .specs import Arrays, FlowSpec
 from .specs.base import fits
 
-__all__ = ["completed", "from_data"]
+__all__ = ["from_data"]
 
 #: So many points are enough for the moments of channels.
 _POINTS = 1024

@@ -22,7 +22,15 @@ from lrmf.data.mesh import Mesh
 from lrmf.points import check_features, check_points
 from lrmf.units import back, exponent, scaled
 
-__all__ = ["QUANTILES", "Skin", "chamfer", "edge_stretch", "flipped_faces", "neighbours_kept", "skin"]
+__all__ = [
+    "QUANTILES",
+    "Skin",
+    "chamfer",
+    "edge_stretch",
+    "flipped_faces",
+    "neighbours_kept",
+    "skin",
+]
 
 Array = NDArray[np.float64]
 
@@ -84,7 +92,7 @@ def edge_stretch(mesh: Mesh, moved: ArrayLike) -> Array:
     >>> bool(np.allclose(edge_stretch(animal, 2 * animal.vertices), np.log(2)))
     True
     """
-    after = mesh.moved(moved).vertices
+    after = mesh.check_places(moved)
     u, v = mesh.as_trimesh().edges_unique.T
     before = np.linalg.norm(mesh.vertices[u] - mesh.vertices[v], axis=1)
     there = before > 0
@@ -112,7 +120,10 @@ def flipped_faces(mesh: Mesh, moved: ArrayLike) -> float:
     0.0
     """
     pairs = mesh.as_trimesh().face_adjacency
-    before, after = (_agreement(m, pairs) for m in (mesh, mesh.moved(moved)))
+    before, after = (
+        _agreement(vertices, mesh.faces, pairs)
+        for vertices in (mesh.vertices, mesh.check_places(moved))
+    )
     return float(np.mean((after < 0) & (before >= 0)))
 
 
@@ -168,24 +179,24 @@ def skin(mesh: Mesh, moved: ArrayLike, *, k: int = 10) -> Skin:
     >>> skin(animal, animal.vertices)
     Skin(stretch=(0.0, 0.0, 0.0, 0.0, 0.0), spread=0.0, flipped=0.0, kept=1.0)
     """
-    after = mesh.moved(moved).vertices
+    after = mesh.check_places(moved)
     # Without interpolation, which makes NaN of infinities.
     stretch = np.quantile(edge_stretch(mesh, after), QUANTILES, method="inverted_cdf")
     return Skin(
         stretch=tuple(float(q) for q in stretch),
-        spread=float(stretch[-1] - stretch[0]) if np.isfinite(stretch[-1]) else np.inf,
+        spread=float(stretch[-1] - stretch[0]) if np.isfinite(stretch[0]) else np.inf,
         flipped=flipped_faces(mesh, after),
         kept=neighbours_kept(mesh.vertices, after, k=k),
     )
 
 
-def _agreement(mesh: Mesh, pairs: NDArray[np.int64]) -> Array:
+def _agreement(vertices: Array, faces: NDArray[np.int64], pairs: NDArray[np.int64]) -> Array:
     """For each face, its normal times the sum of those of its neighbours (pairs of faces)."""
-    a, b, c = np.moveaxis(mesh.vertices[mesh.faces], 1, 0)
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
     normals = np.cross(b - a, c - a)
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = normals / np.where(lengths > 0, lengths, 1.0)
     one, other = pairs.T
     products = np.sum(normals[one] * normals[other], axis=1)
-    n = len(mesh.faces)
-    return np.bincount(one, products, n) + np.bincount(other, products, n)
+    n = len(faces)
+    return np.asarray(np.bincount(one, products, n) + np.bincount(other, products, n), np.float64)

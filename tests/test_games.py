@@ -25,7 +25,7 @@ SOURCE = RNG.normal(size=(40, 2))
 TARGET = 1.0 + 0.5 * RNG.standard_exponential(size=(50, 2))
 BATCH = {"source": SOURCE, "target": TARGET}
 PART = {"updates": 1, "rate": 1.0, "betas": (0.5, 0.9)}
-LOSSES = ("non-saturating", "saturating", "hinge")
+LOSSES = ("non-saturating", "saturating", "hinge", "least-squares")
 
 TRANSFORM = Role("transform", lrmf.Flow, lrmf.RealNVP(blocks=2, hidden=(6,)), (2,))
 DISCRIMINATOR = Role("adversary", lrmf.Classifier, lrmf.Discriminator(hidden=(6,)), (2,))
@@ -97,6 +97,15 @@ class TestLosses:
         assert found == pytest.approx(expected, rel=1e-10)
         found = generator_loss(adversary, SOURCE, loss="hinge")
         assert found == pytest.approx(-generated.mean(), rel=1e-10)
+
+    @both_backends
+    def test_of_least_squares(self, backend):
+        adversary = models(backend, (DISCRIMINATOR,))["adversary"]
+        generated, real = adversary.logits(SOURCE), adversary.logits(TARGET)
+        found = discriminator_loss(adversary, SOURCE, TARGET, loss="least-squares")
+        assert found == pytest.approx(np.mean((real - 1.0) ** 2) + np.mean(generated**2))
+        found = generator_loss(adversary, SOURCE, loss="least-squares")
+        assert found == pytest.approx(np.mean((generated - 1.0) ** 2))
 
     @both_backends
     def test_logits_of_any_size_have_finite_losses(self, backend):

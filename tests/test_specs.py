@@ -45,6 +45,7 @@ SPECS = {
     ),
     "autoregressive": (Autoregressive(reverse=True, transformer=Spline(bins=2)), 3),
     "discriminator": (lrmf.Discriminator(hidden=(8, 6)), 3),
+    "network": (lrmf.Network(hidden=(8, 6)), 3),
     "discriminator-free": (lrmf.Discriminator(hidden=(), spectral_norm=False), 1),
 }
 
@@ -192,6 +193,7 @@ def test_every_numpy_scalar_in_a_spec_becomes_plain_in_its_description():
         (lambda: lrmf.RealNVP(split=1.5), r"split must be a positive integer or None, got 1\.5"),
         (lambda: lrmf.Discriminator(hidden=8), "hidden must be a tuple of positive.*got 8"),
         (lambda: lrmf.Discriminator(hidden=(8, -1)), r"hidden must be a tuple of .*got \(8, -1\)"),
+        (lambda: lrmf.Network(hidden="8"), "Network: hidden must be a tuple of positive.*got '8'"),
         (lambda: lrmf.Discriminator(spectral_norm=1), "spectral_norm must be True or False, got 1"),
         (lambda: lrmf.FFJORD(blocks=0), "FFJORD: blocks must be a positive integer, got 0"),
         (lambda: lrmf.FFJORD(max_steps=1.5), r"max_steps must be a positive integer, got 1\.5"),

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from lrmf.player.page import SCRIPTS, STATIC, STYLE
+from lrmf.player.turntable import SCRIPT as TURNTABLE
 
 __all__ = ["setup"]
 
@@ -28,5 +29,6 @@ def _offer_files(app: Any, config: Any) -> None:
 def _load_files(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     if 'class="lrmf-player"' in context.get("body", ""):
         app.add_css_file(STYLE)
-        for name in SCRIPTS:
+        turns = (TURNTABLE,) if " data-meshes=" in context["body"] else ()
+        for name in (*SCRIPTS, *turns):
             app.add_js_file(name, loading_method="defer")

@@ -14,13 +14,16 @@ from pathlib import Path
 
 from book.machinery.config import ROOT, Book, BookError
 
-__all__ = ["main", "set_address"]
+__all__ = ["PAGES", "main", "set_address"]
+
+#: Pages whose install lines a reader copies as they are.
+PAGES = ("book/intro.md", "book/library/install.md")
 
 _URL = re.compile(r"https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 
 
 def set_address(url: str, branch: str, root: Path = ROOT) -> None:
-    """Write the address and the branch into the configuration below ``root``.
+    """Write address and branch into the configuration below ``root``, and into install lines.
 
     Raises:
         BookError: the address is not that of a repository on GitHub.
@@ -33,6 +36,9 @@ def set_address(url: str, branch: str, root: Path = ROOT) -> None:
     text = text.replace(f"  url: {old.url}\n", f"  url: {url}\n", 1)
     text = text.replace(f"  branch: {old.branch}\n", f"  branch: {branch}\n", 1)
     path.write_text(text, encoding="utf8")
+    for page in (root / name for name in PAGES if (root / name).is_file()):
+        written = page.read_text(encoding="utf8")
+        page.write_text(written.replace(f"git+{old.url}", f"git+{url}"), encoding="utf8")
     new = Book.read(root)
     if (new.url, new.branch) != (url, branch):
         raise BookError("_config.yml does not give url and branch on lines of their own")

@@ -1,4 +1,4 @@
-"""Run the example of ``README.md`` and draw its picture: ``make picture``."""
+"""Run the example of ``README.md`` and draw its picture, still and moving: ``make picture``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 from book.machinery.config import ROOT, BookError
 
-__all__ = ["draw", "main", "run_example"]
+__all__ = ["draw", "main", "move", "run_example"]
 
 PICTURE = Path("book/_static/moons.png")
+MOVING = Path("book/_static/moons.webp")
+#: Frames, and milliseconds of each: it moves once, for less than five seconds, and stays.
+FRAMES, PACE = 24, 180
 
 
 def run_example(root: Path = ROOT) -> dict[str, Any]:
@@ -44,10 +47,45 @@ def draw(names: dict[str, Any], path: Path) -> None:
         plt.close(figure)
 
 
+def move(names: dict[str, Any], path: Path) -> None:
+    """Fit the example once more, and write where the source is as training goes on."""
+    import io
+
+    import matplotlib.pyplot as plt
+    from PIL import Image
+
+    from lrmf import plots
+
+    train, test = names["train"], names["test"]
+    model = names["model"].set_params(snapshot_every=names["model"].steps // 160, progress=False)
+    model.fit(Xs=train.source, Xt=train.target)
+    # Most happens early: the frames are dense there.
+    last = len(model.snapshots_) - 1
+    chosen = sorted({round(last * (k / (FRAMES - 1)) ** 2) for k in range(FRAMES)})
+    frames = []
+    for k in chosen:
+        step, flow, _ = model.snapshots_[k]
+        moved = flow.forward(test.source[::3])[0]
+        with plots.style():
+            figure, ax = plt.subplots(figsize=(5.6, 3.2))
+            plots.scatter(ax, transformed=moved, target=test.target[::3], size=8)
+            ax.set(xlim=(-1.8, 2.8), ylim=(-1.5, 2.0), aspect="equal", title=f"step {step:,}")
+            ax.legend(loc="upper right", markerscale=2)
+            with io.BytesIO() as drawn:
+                figure.savefig(drawn, dpi=100)
+                frames.append(Image.open(drawn).convert("RGB"))
+            plt.close(figure)
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=PACE, loop=1, quality=55, method=6
+    )
+
+
 def main() -> None:
     """Run the command."""
-    draw(run_example(), ROOT / PICTURE)
-    print(f"wrote {PICTURE}")
+    names = run_example()
+    draw(names, ROOT / PICTURE)
+    move(names, ROOT / MOVING)
+    print(f"wrote {PICTURE} and {MOVING}")
 
 
 if __name__ == "__main__":

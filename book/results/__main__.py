@@ -15,7 +15,7 @@ from book.results import runner
 
 __all__ = ["COMMANDS", "main"]
 
-#: In the order of the chapters, but last the one that downloads data.
+#: In the order of the chapters, but last those that download data.
 COMMANDS = (
     "affine",
     "judge_calibration",
@@ -26,7 +26,11 @@ COMMANDS = (
     "ffjord",
     "learned_density",
     "comparison",
+    "alignflow",
+    "testing",
+    "meshes",
     "first_real_pair",
+    "embedded_digits",
 )
 
 

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..backends.base import Game
-from ..checks import check_fraction, check_positive_int, check_positive_number
+from ..checks import check_positive_int
 from ..fitting import Schedule
 from ..games import ClassifierLoss, classifier_game, density_game
 from ..models import Classifier, Density, Flow
 from ..specs import Discriminator, RealNVP
 from ..standardization import Standardize
+from .critics import GameAligner
 from .parts import DensityFit, Objective, Part
 from .recipe import Recipe
-from .trained import TrainedAligner
 
 __all__ = ["AdversarialFlow"]
 
 
-class AdversarialFlow(TrainedAligner):
+class AdversarialFlow(GameAligner):
     """Align a source A with a target B by a flow T that plays against an adversary.
 
     With a `Discriminator` as adversary, it is a generative adversarial network whose generator
@@ -28,7 +28,7 @@ class AdversarialFlow(TrainedAligner):
 
         -E log D(b) - E log(1 - D(T(a)))
 
-    while T minimises -E log D(T(a)); see `lrmf.games` for the two other losses. Only in theory,
+    while T minimises -E log D(T(a)); see `lrmf.games` for the other losses. Only in theory,
     where D is always optimal, does this minimise a divergence.
 
     With a density P_A' as adversary, it is the likelihood-ratio distance as a game (paper,
@@ -46,7 +46,8 @@ class AdversarialFlow(TrainedAligner):
         transform: the flow T: a spec, a flowjax bijection or a TFP bijector.
         adversary: a `Discriminator`, or a density: a spec, or an object of the backend's library.
         density: the family of the shared density, beside a density as adversary.
-        loss: ``"non-saturating"``, ``"saturating"`` or ``"hinge"``, against a discriminator.
+        loss: ``"non-saturating"``, ``"saturating"``, ``"hinge"`` or ``"least-squares"``, against a
+            discriminator.
         backend: ``"jax"`` or ``"tfp"``.
         steps: optimiser steps of T.
         batch_size: points per side and update; a side of at most this size is used whole.
@@ -86,7 +87,7 @@ class AdversarialFlow(TrainedAligner):
             update) of every step, and ``density_loss`` where there is a shared density;
             ``validation_step`` and ``validation_loss`` (T's) where data were held out. Log 4
             minus ``adversary_loss`` is a discriminator's estimate of 2 JSD, on the scale of the
-            likelihood-ratio distance (not with the hinge loss).
+            likelihood-ratio distance (not with the hinge and least-squares losses).
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first word
             or two: finished, stopped early, diverged, interrupted.
         n_steps_, seconds_: steps behind the flow, and time for all of the fit.
@@ -102,15 +103,9 @@ class AdversarialFlow(TrainedAligner):
     (100, 2)
     """
 
-    _facts = (*TrainedAligner._facts, "constant_")
+    _facts = (*GameAligner._facts, "constant_")
 
-    adversary: Any
     density: Any
-    loss: ClassifierLoss
-    adversary_learning_rate: float
-    adversary_steps: int
-    beta_1: float
-    beta_2: float
     private_steps: int | None
 
     adversary_: Classifier | Density
@@ -210,21 +205,11 @@ class AdversarialFlow(TrainedAligner):
         return isinstance(self.adversary, Discriminator)
 
     def _game(self) -> Game:
-        opponent: dict[str, Any] = {
-            "updates": self.adversary_steps,
-            "rate": float(self.adversary_learning_rate / self.learning_rate),
-            "betas": (float(self.beta_1), float(self.beta_2)),
-        }
         if self._classifies:
-            return classifier_game(self.loss, **opponent)
-        return density_game(**opponent)
+            return classifier_game(self.loss, **self._opponent())
+        return density_game(**self._opponent())
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_positive_number("adversary_learning_rate", self.adversary_learning_rate)
-        check_positive_int("adversary_steps", self.adversary_steps)
-        check_fraction("beta_1", self.beta_1)
-        check_fraction("beta_2", self.beta_2)
         if self.private_steps is not None:
             check_positive_int("private_steps", self.private_steps)
-        classifier_game(self.loss, updates=1, rate=1.0, betas=(0.0, 0.0))

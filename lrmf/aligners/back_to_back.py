@@ -126,6 +126,9 @@ class BackToBackFlow(TrainedAligner):
                 log_densities={"loss": dict.fromkeys(domains, -1)},
             ),
             config=self._config(),
-            pushed={"private_source_": "transform", "private_target_": "target_transform"},
+            pushed={
+                "private_source_": ("transform",),
+                "private_target_": ("target_transform",),
+            },
             snapshot="private_target_",
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backends import get_backend
-from ..checks import check_non_negative_number
+from ..checks import check_bool, check_non_negative_number
 from ..degenerate import LOOKS, degeneracies
 from ..models import Flow
 from ..points import Rows, check_pair, feature_names
@@ -40,8 +40,9 @@ class AffineAligner(ComputedAligner):
     shift_: Array
     inverse_matrix_: Array
 
-    def __init__(self, *, regularization: float = 0.0) -> None:
+    def __init__(self, *, regularization: float = 0.0, standardize: bool = False) -> None:
         self.regularization = regularization
+        self.standardize = standardize
 
     @staticmethod
     @abstractmethod
@@ -66,22 +67,35 @@ class AffineAligner(ComputedAligner):
         """
         own = self._plain()
         check_non_negative_number("regularization", own.regularization)
+        check_bool("standardize", own.standardize)
         source, target = check_pair(Xs, Xt)
         event_shape, names = source.shape[1:], feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
         check_squares(target, "Xt")
         # K has no units: those of powers of covariances neither overflow nor vanish.
-        unit = float(max(source.std(axis=0).max(), target.std(axis=0).max())) or 1.0
+        unit = np.array(max(source.std(axis=0).max(), target.std(axis=0).max()) or 1.0)
+        if own.standardize:
+            deviations = _flat(np.stack([source.std(axis=0), target.std(axis=0)])) / unit
+            scale = np.sqrt((deviations**2).mean(axis=0))
+            unit = unit * np.where(scale > 0, scale, 1.0)
         mean_a, cov_a = _moments(source, unit)
         mean_b, cov_b = _moments(target, unit)
-        extra = min(float(own.regularization) / unit / unit, 1e100) * np.eye(len(mean_a))
+        amount = float(own.regularization)
+        if not own.standardize:
+            amount = min(amount / float(unit) / float(unit), 1e100)
+        extra = amount * np.eye(len(mean_a))
         cov_a, cov_b = cov_a + extra, cov_b + extra
         if _is_singular(cov_a):
-            raise ValueError(_singular(cov_a * unit**2, "Xs", source, names))
+            units = np.outer(unit, unit) if own.standardize else unit**2
+            raise ValueError(_singular(cov_a * units, "Xs", source, names))
         invertible = not _is_singular(cov_b)
         warn_of_points({"Xs": source}, names, looks=("extreme",))
         warn_of_points({"Xt": target}, names, looks=("extreme",) if invertible else LOOKS[::2])
-        matrix = self._map(cov_a, cov_b)
+
+        def in_units_of_the_data(matrix: Array) -> Array:
+            return matrix * unit[:, None] / unit if own.standardize else matrix
+
+        matrix = in_units_of_the_data(self._map(cov_a, cov_b))
         self._keep(
             own,
             event_shape,
@@ -89,7 +103,9 @@ class AffineAligner(ComputedAligner):
             matrix_=matrix,
             shift_=mean_b - matrix @ mean_a,
             # An array of no rows says that there is no inverse, in a file as well.
-            inverse_matrix_=self._map(cov_b, cov_a) if invertible else np.zeros((0, len(mean_a))),
+            inverse_matrix_=in_units_of_the_data(self._map(cov_b, cov_a))
+            if invertible
+            else np.zeros((0, len(mean_a))),
         )
         return self
 
@@ -150,7 +166,10 @@ class CORAL(AffineAligner):
 
     Args:
         regularization: what is added to the diagonals of both covariances, in squared units of
-            the data. Covariances of constant or repeated features need it.
+            the (standardised) data. Covariances of constant or repeated features need it.
+        standardize: take the covariances of features divided by their deviations, the mean
+            squares of both domains', so that units of features do not matter. By default the map
+            is that of the data in their own units, in which features of large numbers decide.
 
     Attributes:
         matrix_: K ``(d, d)`` of T(x) = K x + b.
@@ -187,7 +206,10 @@ class GaussianOT(AffineAligner):
 
     Args:
         regularization: what is added to the diagonals of both covariances, in squared units of
-            the data. Covariances of constant or repeated features need it.
+            the (standardised) data. Covariances of constant or repeated features need it.
+        standardize: take the covariances of features divided by their deviations, the mean
+            squares of both domains', so that units of features do not matter. By default the map
+            is that of the data in their own units, in which features of large numbers decide.
 
     Attributes:
         matrix_: K ``(d, d)`` of T(x) = K x + b.
@@ -211,8 +233,8 @@ def _flat(x: np.ndarray) -> Array:
     return x.reshape(len(x), -1)
 
 
-def _moments(x: np.ndarray, unit: float) -> tuple[Array, Array]:
-    """The mean of points, and their covariance in squares of a unit, divided by n."""
+def _moments(x: np.ndarray, unit: Array) -> tuple[Array, Array]:
+    """The mean of points, and their covariance in squares of units, divided by n."""
     points = _flat(x)
     mean = points.mean(axis=0)
     centred = (points - mean) / unit
@@ -240,7 +262,7 @@ def _singular(cov: Array, argument: str, points: np.ndarray, names: Sequence[str
         found = [
             (
                 f"the deviations of its features go from {scales.min():.3g} to {scales.max():.3g}: "
-                "divide each by its own"
+                "set standardize=True"
             )
         ]
     smallest, largest = max(eigenvalues[0], 0.0), eigenvalues[-1]

@@ -12,9 +12,9 @@ import numpy as np
 from ..backends.base import Game, Loss
 from ..fitting import FitConfig
 from ..minibatches import Weights
-from ..models import Density, Flow, Model
+from ..models import Density, Flow, Map, Model
 from ..points import Rows
-from ..specs import Spec
+from ..specs import Chain, Spec
 from ..standardization import Standardization
 from ..stepwise import Assistant
 
@@ -26,13 +26,14 @@ class Part:
     """A model of a recipe.
 
     Attributes:
-        kind: `Flow`, `Density` or `Classifier`.
+        kind: `Flow`, `Map`, `Density` or `Classifier`.
         spec: what to build, or an object of the backend's library.
         parameter: the aligner's parameter that holds it; ``None`` for a part that is fixed.
         attribute: the aligner's attribute for the fitted model, if it has one.
         of_noise: whether it is a flow of N(0, I), not of data.
         domain: whose points a model takes that belongs to no map; by default those of all domains
             where these meet.
+        image: in whose units such a model gives points, if not in those that it takes.
     """
 
     kind: type[Model]
@@ -41,6 +42,7 @@ class Part:
     attribute: str | None = None
     of_noise: bool = False
     domain: str | None = None
+    image: str | None = None
 
     def standardized(self, units: Standardization | None) -> Part:
         """The part of a recipe for standardised points."""
@@ -57,10 +59,10 @@ class Part:
         Args:
             model: of standardised points.
             before: how what it takes is standardised.
-            after: how what it gives is, of a flow.
+            after: how what it gives is, of a flow or another map.
         """
         options = {"dtype": model.dtype, "event_shape": model.event_shape, "before": before}
-        if self.kind is Flow:
+        if self.kind in (Flow, Map):
             options["after"] = after
         return self.kind(model.spec, model.native_arrays, model.backend, **options)
 
@@ -105,7 +107,7 @@ class Objective:
     assistant: Assistant | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
-    log_densities: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
+    log_densities: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
     annealed: Mapping[str, np.ndarray] = field(default_factory=dict)
     data: Mapping[str, Rows] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
@@ -134,11 +136,22 @@ def flows(
     return parts
 
 
-def pushed(flow: Flow) -> Density:
-    """The density of a flow's images of N(0, I)."""
+def pushed(*flows: Flow) -> Density:
+    """The density of the images of N(0, I) under flows, the first of which is applied first.
+
+    Of more than one flow each has a spec of this package.
+    """
+    flow, spec, arrays = flows[-1], flows[-1].spec, flows[-1].native_arrays
+    if len(flows) > 1:
+        spec = Chain(flows=tuple(flow.spec for flow in flows))
+        arrays = {
+            f"{k}/{name}": value
+            for k, flow in enumerate(flows)
+            for name, value in flow.native_arrays.items()
+        }
     return Density(
-        flow.spec,
-        flow.native_arrays,
+        spec,
+        arrays,
         flow.backend,
         dtype=flow.dtype,
         event_shape=flow.event_shape,

@@ -93,7 +93,8 @@ def load(
             )
     # Only names and shapes of the initial arrays are used here.
     rng = np.random.default_rng(0)
-    units = Units(recipe, _standardizations(arrays, aligner, tuple(recipe.maps), path))
+    domains = [domain for domain in recipe.maps if domain not in recipe.noise]
+    units = Units(recipe, _standardizations(arrays, aligner, domains, path))
     private = {fit.attribute: fit.domain for fit in recipe.private}
     roles, initial = {}, {}
     for name, part in recipe.parts.items():

@@ -65,7 +65,8 @@ class Recipe:
         private: densities fitted beside the map, each to a domain's own points. The sum of their
             mean log-densities is the constant of the loss.
         refitted: copies of a part, fitted further to a domain's images after the map.
-        pushed: attributes for the densities of a part's images of N(0, I).
+        pushed: attributes for the densities of N(0, I) mapped by parts, one after the other.
+        noise: domains that are N(0, I), not data: they are not standardised.
         absent: attributes that other settings of the aligner would fill; they are ``None``.
         snapshot: the attribute of the density that belongs in a snapshot.
         start: gives arrays of some roles to start from, by the (standardised) points.
@@ -83,7 +84,8 @@ class Recipe:
     config: FitConfig
     private: Sequence[DensityFit] = ()
     refitted: Sequence[DensityFit] = ()
-    pushed: Mapping[str, str] = field(default_factory=dict)
+    pushed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    noise: Sequence[str] = ()
     absent: Sequence[str] = ()
     snapshot: str = ""
     start: Start | None = None
@@ -100,13 +102,13 @@ class Recipe:
         found |= dict.fromkeys(self.absent)
         first, *_, last = self.maps
         found["transform_"] = between(self, parts, first, last)
-        return found | {name: pushed(parts[role]) for name, role in self.pushed.items()}
+        return found | {name: self._pushed(parts, name) for name in self.pushed}
 
     def frame(self, parts: Mapping[str, Any]) -> tuple[Flow, Density | None]:
         """What a snapshot holds of parts: the map between domains, and a density, if any."""
         flow = between(self, parts, *list(self.maps)[:: len(self.maps) - 1])
         if self.snapshot in self.pushed:
-            return flow, pushed(parts[self.pushed[self.snapshot]])
+            return flow, self._pushed(parts, self.snapshot)
         return flow, next((parts[role] for role in self._shown), None)
 
     def frame_arrays(self, flow: Flow, density: Density | None) -> dict[str, Arrays]:
@@ -116,6 +118,9 @@ class Recipe:
         roles = [role for role, _ in (*self.maps[first], *self.maps[last][::-1])]
         shown = [(role, density) for role in self._shown if density is not None]
         return {role: m.arrays for role, m in (*zip(roles, flows, strict=True), *shown)}
+
+    def _pushed(self, parts: Mapping[str, Any], name: str) -> Density:
+        return pushed(*(parts[role] for role in self.pushed[name]))
 
     @property
     def _shown(self) -> list[str]:
@@ -205,12 +210,15 @@ def run(
     measured = {domain: moments(x, weights[domain]) for domain, x in given.items()}
     units = Units.choose(recipe, measured, standardize, event_shape)
     if units.domains is not None:
-        domains = {j: x.seen_through(units.domains[j].apply) for j, x in given.items()}
+        domains = {
+            j: x if j in recipe.noise else x.seen_through(units.domains[j].apply)
+            for j, x in given.items()
+        }
     # Without a density none grows without bound, and that of a histogram can't.
     densities = [part.spec for part in recipe.parts.values() if part.kind is Density]
     unbounded = not all(isinstance(spec, Histogram) for spec in densities)
     warn_of_degenerate(
-        given,
+        {domain: x for domain, x in given.items() if domain not in recipe.noise},
         measured,
         arguments,
         looks=LOOKS if unbounded else ("extreme",),

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from ..backends import get_backend
-from ..backends.base import check_dtype
+from ..backends.kinds import check_dtype
 from ..checkpoints import Checkpoint
 from ..checks import check_bool, check_fraction, check_positive_int, check_seed
 from ..failures import DivergenceWarning, warn

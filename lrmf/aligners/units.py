@@ -43,6 +43,7 @@ class Units:
         """
         if not standardize:
             return cls(recipe, None)
+        measured = {domain: own for domain, own in measured.items() if domain not in recipe.noise}
         if standardize == "together":
             return cls(recipe, standardizations(measured, apart=False))
         own = cls(recipe, standardizations(measured, apart=standardize == "apart" or None))
@@ -65,15 +66,15 @@ class Units:
         return None if self.domains is None else list(self.domains.values())[-1]
 
     def of(self, domain: str) -> Standardization | None:
-        """Those of a domain."""
-        return None if self.domains is None else self.domains[domain]
+        """Those of a domain; noise has none."""
+        return None if self.domains is None else self.domains.get(domain)
 
     def log_det(self, domain: str, event_shape: Shape) -> float:
         """log|det S_j| of a domain's points, of this shape."""
         own = self.of(domain)
         return 0.0 if own is None else own.log_det(event_shape)
 
-    def missing(self, counts: int | Mapping[str, int], event_shape: Shape) -> float:
+    def missing(self, counts: float | Mapping[str, float], event_shape: Shape) -> float:
         """So many log-determinants of each domain, or of the place where all meet."""
         if not isinstance(counts, Mapping):
             counts = {list(self.recipe.maps)[-1]: counts}
@@ -107,7 +108,7 @@ class Units:
                     there = self.meeting if k == len(chain) - 1 and not part.of_noise else None
                     return (there, here) if inverted else (here, there)
         own = self.meeting if part.domain is None else self.of(part.domain)
-        return own, own
+        return own, own if part.image is None else self.of(part.image)
 
     def _obstacle(self, event_shape: Shape) -> str:
         """What keeps domains from units of their own, if anything."""

@@ -17,6 +17,9 @@ def get_backend(name: str) -> Backend:
     Raises:
         ValueError: there is no backend of this name.
         ImportError: its packages are missing; the message names the install command.
+
+    >>> get_backend("jax").name
+    'jax'
     """
     if not isinstance(name, str) or name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}; choose one of {BACKENDS}")

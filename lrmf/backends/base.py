@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..models import DTYPES, Classifier, Density, Flow, Model
-from ..specs import Arrays, DensitySpec, Discriminator, PartialShape, Shape, Spec
+from ..models import Classifier, Density, Flow, Map, Model
+from ..specs import Arrays, Discriminator, Network, PartialShape, Shape, Spec
 from ..specs.base import fits
+from .kinds import check_dtype, check_kind
 from .processes import OneProcess
 
 __all__ = ["Backend", "Game", "Loss", "GamePlayer", "Role", "Trainer", "as_game", "gather"]
@@ -186,6 +187,15 @@ class Backend(OneProcess, ABC):
         """A classifier of points from a spec and its arrays."""
         return self._model(Classifier, spec, arrays, dtype)
 
+    def map(
+        self,
+        spec: Network,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        dtype: str = "float32",
+    ) -> Map:
+        """A map without an inverse from a spec and its arrays."""
+        return self._model(Map, spec, arrays, dtype)
+
     def _model(
         self, kind: Any, spec: Any, arrays: Any, dtype: str, given: Shape | None = None
     ) -> Any:
@@ -218,7 +228,8 @@ class Backend(OneProcess, ABC):
         """A model's role, named after its kind, and its initial arrays."""
         self.check_process()
         check_kind(kind, spec)
-        name = {Flow: "transform", Density: "density", Classifier: "adversary"}[kind]
+        names = {Flow: "transform", Map: "transform", Density: "density", Classifier: "adversary"}
+        name = names[kind]
         if isinstance(spec, Spec):
             return Role(name, kind, spec, event_shape), spec.init(event_shape, rng)
         adopted, arrays, found = self.adopt(spec, kind)
@@ -274,7 +285,7 @@ class Backend(OneProcess, ABC):
 
     @abstractmethod
     def call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
-        """`forward`, `inverse`, `log_prob`, `push` (noise to samples) or `logits` of a model.
+        """`forward`, `inverse`, `log_prob`, `push` (noise to samples), `logits`, `image` of models.
 
         Flows that solve differential equations have `forward_evaluations` and
         `inverse_evaluations`, too.
@@ -374,25 +385,3 @@ class Backend(OneProcess, ABC):
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, Shape]:
     return {name: tuple(np.shape(value)) for name, value in arrays.items()}
-
-
-def check_dtype(dtype: object) -> None:
-    """Refuse anything but the two floating types."""
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
-
-
-def check_kind(kind: Any, spec: Any) -> None:
-    """Refuse a spec of another kind of model, and a spec's class given for a spec."""
-    if isinstance(spec, type) and issubclass(spec, Spec):
-        raise TypeError(f"expected a spec such as {spec.__name__}(), got the class itself")
-    if kind is Classifier and not isinstance(spec, Discriminator):
-        raise TypeError(f"expected a discriminator such as Discriminator(), got {spec}")
-    if kind is not Classifier and isinstance(spec, Discriminator):
-        wanted = "flow" if kind is Flow else "density"
-        raise TypeError(f"{spec} gives logits, it is no {wanted}; as one choose RealNVP()")
-    if kind is Flow and isinstance(spec, DensitySpec):
-        raise TypeError(
-            f"{spec} is a density, not a flow; as transform choose one of Affine(), RealNVP(), "
-            "SplineFlow() and the other flows of lrmf"
-        )

@@ -1,10 +1,11 @@
 """Pairs of datasets to align: toy distributions in the plane, handwritten digits, and meshes.
 
-Importing this package loads NumPy and nothing heavier. Digits and meshes are looked for in the folder that
-``LRMF_DATA_DIR`` names, then in the cache, and then downloaded (see :mod:`lrmf.data.fetch` and
-:mod:`lrmf.data.download`).
+Importing this package loads NumPy and nothing heavier. Digits, Spot and the cow are looked for in
+the folder that ``LRMF_DATA_DIR`` names, then in the cache, and then downloaded (see
+:mod:`lrmf.data.fetch` and :mod:`lrmf.data.download`).
 """
 
+from lrmf.data.cases import Case, batches, sensors, surveys
 from lrmf.data.containers import Digits, Pair
 from lrmf.data.dequantization import Dequantized, bits_per_dimension
 from lrmf.data.digits import FallbackWarning, digits_pair, mnist, usps
@@ -18,6 +19,9 @@ from lrmf.data.toy import blobs, moons
 __all__ = [
     "blobs",
     "moons",
+    "batches",
+    "sensors",
+    "surveys",
     "usps",
     "mnist",
     "digits_pair",
@@ -25,6 +29,7 @@ __all__ = [
     "meshes",
     "read_obj",
     "Pair",
+    "Case",
     "Digits",
     "Dequantized",
     "bits_per_dimension",

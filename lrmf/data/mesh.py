@@ -84,7 +84,7 @@ class Mesh:
     def vertex_areas(self) -> Array:
         """A third of the area of the faces around each vertex, shape (n,)."""
         shares = np.repeat(self.face_areas / 3, 3)
-        return np.bincount(self.faces.ravel(), weights=shares, minlength=len(self.vertices))
+        return np.bincount(self.faces.ravel(), shares, len(self.vertices)).astype(np.float64)
 
     @cached_property
     def diameter(self) -> float:
@@ -115,19 +115,25 @@ class Mesh:
         >>> flat.moved(2 * np.eye(3), name="twice as large")
         Mesh('twice as large', 3 vertices, 1 faces)
         """
+        found = self.check_places(vertices)
+        return replace(self, vertices=found, name=self.name if name is None else name)
+
+    def check_places(self, vertices: ArrayLike) -> Array:
+        """New places of the vertices as numbers, shape (n, 3).
+
+        Raises ``ValueError`` where there are more or fewer, or they are not finite.
+        """
         found = _vertices(vertices)
         if len(found) != len(self.vertices):
             raise ValueError(
                 f"the mesh has {len(self.vertices)} vertices, got {len(found)} new places; move "
                 "mesh.vertices, not points drawn from it"
             )
-        return replace(self, vertices=found, name=self.name if name is None else name)
+        return found
 
     def standardized(self) -> Mesh:
         """The mesh moved to the origin, by the mean of its area, and scaled to diameter 1."""
-        centre = np.average(
-            self.vertices[self.faces].mean(axis=1), axis=0, weights=self.face_areas
-        )
+        centre = np.average(self.vertices[self.faces].mean(axis=1), axis=0, weights=self.face_areas)
         return replace(self, vertices=(self.vertices - centre) / self.diameter)
 
     def sample(
@@ -216,9 +222,7 @@ class MeshPair:
 
     def standardized(self) -> MeshPair:
         """Both meshes at the origin and with diameter 1 (`Mesh.standardized`)."""
-        return replace(
-            self, source=self.source.standardized(), target=self.target.standardized()
-        )
+        return replace(self, source=self.source.standardized(), target=self.target.standardized())
 
     def points(
         self, n: int = 20_000, *, by: Sampling = "area", noise: float = 0.015, seed: int = 0
@@ -262,9 +266,7 @@ def _vertices(values: object) -> Array:
 
     vertices = check_numbers("vertices", values)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) < 3:
-        raise ValueError(
-            f"expected vertices of shape (n, 3), three or more, got {vertices.shape}"
-        )
+        raise ValueError(f"expected vertices of shape (n, 3), three or more, got {vertices.shape}")
     bad = ~np.isfinite(vertices).all(axis=1)
     if bad.any():
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -31,10 +32,12 @@ def parse_obj(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not content.strip():
         raise ValueError("it is empty")
     try:
-        mesh = trimesh.load_mesh(
-            BytesIO(content), file_type="obj", process=False, maintain_order=True,
-            skip_materials=True,
-        )  # fmt: skip
+        with warnings.catch_warnings():  # of NumPy, about texture that we leave out
+            warnings.simplefilter("ignore", RuntimeWarning)
+            mesh = trimesh.load_mesh(
+                BytesIO(content), file_type="obj", process=False, maintain_order=True,
+                skip_materials=True,
+            )  # fmt: skip
         vertices, faces = np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64)
     except Exception as error:  # trimesh lets through what NumPy raises of any damage
         raise ValueError(
@@ -65,9 +68,7 @@ def read_obj(path: str | os.PathLike[str], *, name: str | None = None) -> Mesh:
     """
     path = Path(path)
     if path.stat().st_size > _LARGEST:
-        raise ValueError(
-            f"{path} is longer than {_LARGEST / 1e6:.0f} MB; simplify the mesh before"
-        )
+        raise ValueError(f"{path} is longer than {_LARGEST / 1e6:.0f} MB; simplify the mesh before")
     try:
         vertices, faces = parse_obj(path.read_bytes())
         mesh = Mesh(vertices=vertices, faces=faces, name=path.stem if name is None else name)

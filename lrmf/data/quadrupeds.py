@@ -11,6 +11,7 @@ scikit-image; the smooth minimum is the polynomial one of Quilez (2013).
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -46,7 +47,10 @@ TALL: Animal = (
     ),
     (
         FRONT_RIGHT,
-        (((0.40, -0.13, -0.08), 0.11), ((0.34, -0.14, -0.50), 0.065), ((0.20, -0.14, -0.93), 0.055)),
+        (
+            ((0.40, -0.13, -0.08), 0.11), ((0.34, -0.14, -0.50), 0.065),
+            ((0.20, -0.14, -0.93), 0.055),
+        ),
     ),
     (
         HIND_LEFT,
@@ -59,7 +63,10 @@ TALL: Animal = (
             ((-0.36, -0.13, -0.95), 0.055),
         ),
     ),
-    (TAIL, (((-0.68, 0.0, 0.10), 0.055), ((-0.84, 0.0, -0.12), 0.045), ((-0.88, 0.0, -0.42), 0.045))),
+    (
+        TAIL,
+        (((-0.68, 0.0, 0.10), 0.055), ((-0.84, 0.0, -0.12), 0.045), ((-0.88, 0.0, -0.42), 0.045)),
+    ),
 )  # fmt: skip
 
 #: Short legs, a heavy body and head, a raised tail, standing.
@@ -201,7 +208,7 @@ def _chain(x: Array, balls: tuple[Ball, ...]) -> Array:
     """About how far points (..., 3) are from a chain of balls, negative inside."""
     pieces = [
         _cone(x, np.array(start), np.array(end), thick, thin)
-        for (start, thick), (end, thin) in zip(balls, balls[1:], strict=False)
+        for (start, thick), (end, thin) in itertools.pairwise(balls)
     ]
     return np.minimum.reduce(pieces)
 

@@ -3,5 +3,6 @@
 from .certificate import Certificate, Decision
 from .controls import Control
 from .distance import lrd
+from .files import Comparison, judge_files, telling
 
-__all__ = ["Certificate", "Control", "Decision", "lrd"]
+__all__ = ["Certificate", "Control", "Decision", "Comparison", "judge_files", "lrd", "telling"]

@@ -48,6 +48,12 @@ class Certificate:
         bound_stderr: its standard error.
         family_lrd: the distance within the family M, by refitted copies, where asked for.
         family_lrd_stderr: its standard error.
+
+    >>> import lrmf
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 1000, 2))
+    >>> found = lrmf.lrd(a, b + 3.0, controls=False)
+    >>> found.decision, found.lrd > 1.0  # without controls nothing is decided
+    ('not decided', True)
     """
 
     lrd: float

@@ -22,6 +22,8 @@ __all__ = ["Writer", "enclosed_shares"]
 COORDINATE_LEVELS = 2**13 - 1
 DENSITY_LEVELS = 2**6 - 1
 CURVE_LEVELS = 2**12 - 1
+# A solid is drawn smaller than a panel of points, and there are more of its vertices.
+VERTEX_LEVELS = 2**11 - 1
 
 
 class Writer:
@@ -40,6 +42,18 @@ class Writer:
         """Write numbers ``(n,)`` or columns ``(n, c)`` on one common scale."""
         low, high = values.min(keepdims=True), values.max(keepdims=True)
         return self._numbers(values, low.ravel(), high.ravel(), levels=CURVE_LEVELS)
+
+    def vertices(self, values: NDArray[np.float64]) -> dict[str, Any]:
+        """Write points ``(n, 3)``, as differences from point to point."""
+        low, high = values.min(axis=0), values.max(axis=0)
+        return self._numbers(values[:, None], low, high, levels=VERTEX_LEVELS, delta=True)
+
+    def faces(self, values: NDArray[np.int64]) -> dict[str, Any]:
+        """Write numbers of vertices ``(m, 3)`` below 2^15, as differences from face to face."""
+        most = np.array([max(int(values.max()), 1)])
+        return self._numbers(
+            values[:, None].astype(float), 0.0 * most, most, levels=int(most[0]), delta=True
+        )
 
     def exact(self, values: NDArray[np.float64]) -> dict[str, Any]:
         """Write a few numbers in single precision."""

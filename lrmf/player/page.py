@@ -16,7 +16,7 @@ from .encoding import Writer, enclosed_shares
 from .still import still
 from .tracks import Track
 
-__all__ = ["BUDGET", "SCRIPTS", "STATIC", "STYLE", "Player"]
+__all__ = ["BUDGET", "PAGE", "SCRIPTS", "STATIC", "STYLE", "Player", "lean"]
 
 BUDGET = 200_000
 """Bytes that a player may take, its script and style included."""
@@ -27,7 +27,7 @@ SCRIPTS = ("player_frames.js", "player_drawing.js", "player.js")
 """In the order in which a page must load them."""
 
 _LOSS_BINS = 160
-_PAGE = """<!DOCTYPE html>
+PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -110,13 +110,13 @@ class Player:
         """
         if not script:
             return self._body
-        style, *code = (_lean(name) for name in (STYLE, *SCRIPTS))
+        style, *code = (lean(name) for name in (STYLE, *SCRIPTS))
         return f"<style>\n{style}</style>\n{self._body}\n<script>\n{''.join(code)}</script>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a page of its own, which works from any folder and without a network."""
         title = " · ".join(track.title for track in self.tracks)
-        text = _PAGE.format(title=html.escape(title), body=self.html())
+        text = PAGE.format(title=html.escape(title), body=self.html())
         Path(path).write_text(text, encoding="utf8")
 
     @property
@@ -151,7 +151,7 @@ class Player:
 
 
 @cache
-def _lean(name: str) -> str:
+def lean(name: str) -> str:
     """Return a file of the page without its comments and indentation: a third of its size."""
     text = (STATIC / name).read_text(encoding="utf8")
     return re.sub(r"(?m)^\s+", "", re.sub(r"(?s)/\*.*?\*/", "", text))

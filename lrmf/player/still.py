@@ -15,7 +15,7 @@ from lrmf.plots import COLORS
 from .encoding import enclosed_shares
 from .tracks import Track
 
-__all__ = ["LABEL_COLORS", "QUIET", "still"]
+__all__ = ["LABEL_COLORS", "QUIET", "png", "still"]
 
 # Classes of the source: Paul Tol's "vibrant" colours, then some of his "muted" ones.
 LABEL_COLORS = (
@@ -103,11 +103,18 @@ def _panel(track: Track, frame: int, place: int) -> str:
 
 def _picture(shares: np.ndarray) -> str:
     """Return a density as the address of a grey PNG, its first row at the bottom."""
-    grey = np.round(255 - 150 * shares[::-1]).astype(np.uint8)
-    rows = np.insert(grey, 0, 0, axis=1).tobytes()  # each row starts with its filter: none
-    head = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
+    return png(np.round(255 - 150 * shares[::-1]).astype(np.uint8))
+
+
+def png(pixels: np.ndarray) -> str:
+    """Return bytes (height, width), grey, or (height, width, 4), RGBA, as the address of a PNG."""
+    height, width = pixels.shape[:2]
+    # Each row starts with its filter: none.
+    rows = np.insert(pixels.reshape(height, -1), 0, 0, axis=1).tobytes()
+    kind = 0 if pixels.ndim == 2 else 6
+    head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
     )
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"

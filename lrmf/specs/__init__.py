@@ -23,6 +23,7 @@ from .discriminator import Discriminator
 from .glow import Glow
 from .images import ActNorm, ChannelMixing, LastChannels, Squeezed, Squeezing
 from .jet import Jet
+from .network import Network
 from .planar import Planar, PlanarBlock
 from .transformers import Shift, ShiftScale, Spline, Transformer
 
@@ -52,6 +53,7 @@ __all__ = [
     "LastChannels",
     "MAF",
     "NICE",
+    "Network",
     "PartialShape",
     "Planar",
     "PlanarBlock",

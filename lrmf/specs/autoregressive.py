@@ -31,6 +31,10 @@ class Autoregressive(FlowSpec):
         reverse: whether the last feature comes first.
 
     Arrays: those of the conditioner, of which masked entries are never used.
+
+    >>> arrays = Autoregressive().init((3,), np.random.default_rng(0))
+    >>> arrays["layer_0/weight"].shape
+    (3, 512)
     """
 
     conditioner: Dense = Dense()
@@ -92,6 +96,10 @@ class MAF(VectorBlocks):
 
     Arrays: ``block_{k}/layer_{i}/weight`` (inputs, outputs) and ``.../bias`` (outputs,), of which
     masked entries are never used.
+
+    >>> arrays = MAF(blocks=2, hidden=(8,)).init((3,), np.random.default_rng(0))
+    >>> arrays["block_1/layer_0/weight"].shape
+    (3, 8)
     """
 
     blocks: int = 4
@@ -119,6 +127,10 @@ class IAF(VectorBlocks):
             features less than all those before them.
 
     Arrays: as those of `MAF`.
+
+    >>> arrays = IAF(blocks=2, hidden=(8,)).init((3,), np.random.default_rng(0))
+    >>> sorted(arrays) == sorted(MAF(blocks=2, hidden=(8,)).init((3,), np.random.default_rng(0)))
+    True
     """
 
     blocks: int = 4

@@ -49,6 +49,10 @@ class Coupling(FlowSpec):
         transformer: `Shift`, `ShiftScale` or `Spline`.
 
     Arrays: those of the conditioner.
+
+    >>> arrays = Coupling().init((4,), np.random.default_rng(0))
+    >>> arrays["layer_0/weight"].shape  # of the two features that pass unchanged
+    (2, 512)
     """
 
     mask: Literal["halves", "channels", "checkerboard"] = "halves"
@@ -202,6 +206,10 @@ class NICE(VectorBlocks):
 
     Arrays: ``block_{k}/layer_{i}/weight`` (features, outputs) and ``.../bias`` (outputs,); of the
     last step, ``block_{blocks}/log_scale`` and ``.../shift`` (features,).
+
+    >>> arrays = NICE(blocks=2, hidden=(8,)).init((3,), np.random.default_rng(0))
+    >>> arrays["block_2/log_scale"]  # starts at the identity
+    array([0., 0., 0.])
     """
 
     blocks: int = 4
@@ -234,6 +242,10 @@ class SplineFlow(VectorBlocks):
         bound: the end of the splines, in the units of the data; aligners standardise theirs.
 
     Arrays: ``block_{k}/layer_{i}/weight`` (inputs, outputs) and ``.../bias`` (outputs,).
+
+    >>> arrays = SplineFlow(blocks=1, hidden=(8,), bins=4).init((2,), np.random.default_rng(0))
+    >>> arrays["block_0/layer_0/weight"].shape
+    (1, 8)
     """
 
     blocks: int = 4

@@ -19,6 +19,7 @@ from .discriminator import Discriminator
 from .glow import Glow
 from .images import ActNorm, ChannelMixing, LastChannels, Squeezed
 from .jet import Jet
+from .network import Network
 from .planar import Planar
 from .transformers import Shift, ShiftScale, Spline
 
@@ -28,7 +29,7 @@ _SPECS: dict[str, type[Any]] = {
     spec.__name__: spec
     for spec in (
         *(Affine, Autoregressive, Chain, Coupling, Discriminator, FFJORD, Gaussian, Histogram),
-        *(IAF, Identity, Inverse, MAF, NICE, Planar, RealNVP, SplineFlow),
+        *(IAF, Identity, Inverse, MAF, NICE, Network, Planar, RealNVP, SplineFlow),
         *(ActNorm, ChannelMixing, Glow, Jet, LastChannels, Squeezed),
     )
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from .base import Arrays, Shape, Spec, check_rng, plain_widths, vector_shape
+from .network import dense_init, dense_shapes
 
 __all__ = ["Discriminator"]
 
@@ -60,23 +59,11 @@ class Discriminator(Spec):
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:
         (d,) = vector_shape(self, event_shape, minimum=1)
-        shapes: dict[str, Shape] = {}
-        for layer, (inputs, outputs) in enumerate(itertools.pairwise((d, *self.hidden, 1))):
-            shapes[f"layer_{layer}/weight"] = (inputs, outputs)
-            shapes[f"layer_{layer}/bias"] = (outputs,)
-        return shapes
+        return dense_shapes((d, *self.hidden, 1))
 
     def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
         check_rng(rng)
-        shapes = self.shapes(event_shape)
-        arrays: Arrays = {}
-        for layer in range(len(self.hidden) + 1):
-            weight, bias = f"layer_{layer}/weight", f"layer_{layer}/bias"
-            fan_in = shapes[weight][0]
-            arrays[weight] = rng.normal(size=shapes[weight]) * math.sqrt(2.0 / fan_in)
-            # Spread biases: with zero ones every kink of the first layer lies at the origin.
-            arrays[bias] = rng.uniform(-1.0, 1.0, size=shapes[bias]) / math.sqrt(fan_in)
-        return arrays
+        return dense_init(self.shapes(event_shape), rng)
 
     def event_shape(self, arrays: Mapping[str, np.ndarray]) -> Shape:
         return (np.shape(arrays["layer_0/weight"])[0],)

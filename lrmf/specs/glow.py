@@ -27,6 +27,9 @@ __all__ = ["Glow", "GlowLevel", "GlowStep"]
 
 Start = Literal["identity", "data"]
 
+#: Images of more than two to this power pixels a side fit no memory.
+_LEVELS = 14
+
 
 @dataclass(frozen=True, kw_only=True)
 class GlowStep(Composition):
@@ -123,6 +126,11 @@ class Glow(Squeezing):
 
     def __post_init__(self) -> None:
         check_count("Glow: levels", self.levels)
+        if self.levels > _LEVELS:
+            raise ValueError(
+                f"Glow: levels must be at most {_LEVELS}, got {self.levels}; each halves the height "
+                "and width of the images"
+            )
         check_count("Glow: steps", self.steps)
         check_start("Glow", self.start)
         hidden = self.hidden

@@ -25,6 +25,7 @@ class Case:
             data; None where the aligner has no inverse, or none that undoes its map.
         refused: values of its own parameters that `fit` refuses, and how the message goes on
             after the parameter's name; `REFUSED` has those of parameters that many share.
+        on: backends to run it on; a game that another case has on both takes one.
     """
 
     kind: type[Aligner]
@@ -32,13 +33,14 @@ class Case:
     unaligned: Mapping[str, Any] = field(default_factory=lambda: {"steps": 1})
     round_trip: float | None = 1e-3
     refused: Mapping[str, tuple[tuple[Any, ...], str]] = field(default_factory=dict)
+    on: tuple[str, ...] = BACKENDS
 
     def parameters(self) -> dict[str, Any]:
         return self.kind(**self.settings).get_params(deep=False)
 
     @property
     def backends(self) -> tuple[str | None, ...]:
-        return BACKENDS if "backend" in self.parameters() else (None,)
+        return self.on if "backend" in self.parameters() else (None,)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ EXTRA = {
     "regularization": (
         (-1e-3, float("nan"), float("inf"), "0.1", None, True, [0.1], 10**400),
         "must be zero or a positive number, got ",
-    )
+    ),
+    "standardize": ((None, 1, "yes", "together"), "must be True or False, got "),
 }
 
 #: Small flows and few steps. A line takes what its aligner has of them.
@@ -116,6 +119,16 @@ GAME_REFUSED = {
     "beta_2": FRACTION,
 }
 
+#: A game against critics of both domains.
+CRITICS = {**GAME, "learning_rate": 0.01, "adversary": lrmf.Discriminator(hidden=(16,))}
+TRANSLATION_REFUSED = {k: v for k, v in GAME_REFUSED.items() if k != "private_steps"}
+ZERO = (
+    (-1e-3, -1, float("nan"), "0.1", None, True, [0.1], 10**400),
+    "must be zero or a positive number, got ",
+)
+WEIGHT = {"likelihood_weight": ((*ZERO[0], float("-inf")), ZERO[1])}
+CRITICS_OF = (("none", None, ("source",), ""), "must be 'both', 'source' or 'target', ")
+
 SHARED = {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
 
 COST = {"cost": (("cityblock", None, 2), "must be 'sqeuclidean' or 'euclidean', got ")}
@@ -136,6 +149,20 @@ CASES = {
     ),
     "aub": Case(lrmf.AUB, SHARED),
     "back-to-back": Case(lrmf.BackToBackFlow, TRAINED),
+    "alignflow": Case(
+        lrmf.AlignFlow,
+        {**CRITICS, "likelihood_weight": 0.3},
+        refused={**TRANSLATION_REFUSED, **WEIGHT, "critics": CRITICS_OF},
+    ),
+    "cyclegan": Case(
+        lrmf.CycleGAN,
+        {**CRITICS, "transform": lrmf.Network(hidden=(16,))},
+        unaligned=STUCK,
+        round_trip=None,  # it has no inverse
+        on=("jax",),
+        refused={**TRANSLATION_REFUSED, "cycle_weight": ZERO},
+    ),
+    "revgan": Case(lrmf.RevGAN, CRITICS, unaligned=STUCK, refused=TRANSLATION_REFUSED, on=("jax",)),
     "mmd-gaussian": Case(
         lrmf.MMDFlow,
         {**TRAINED, "bandwidths": (0.5, 2.0, 8.0)},

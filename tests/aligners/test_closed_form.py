@@ -180,3 +180,28 @@ class TestWhatAFitKeeps:
         assert loaded.regularization == 0.5
         loaded.save(tmp_path / "again.lrmf")
         assert (tmp_path / "again.lrmf").read_bytes() == (tmp_path / "model.lrmf").read_bytes()
+
+    def test_standardised_it_has_no_units(self, kind, tmp_path):
+        units = np.array([1e8, 1e-3])
+        b = self.B @ [[1.0, 0.8], [0.0, 0.6]]
+        plain = kind(standardize=True, regularization=0.1).fit(Xs=self.A, Xt=b)
+        model = kind(standardize=True, regularization=0.1).fit(Xs=self.A * units, Xt=b * units)
+        moved = plain.transform(self.A)
+        np.testing.assert_allclose(model.transform(self.A * units) / units, moved)
+        np.testing.assert_allclose(
+            model.inverse_transform(b * units) / units, plain.inverse_transform(b)
+        )
+        assert not np.allclose(
+            kind(regularization=0.1).fit(Xs=self.A, Xt=b).transform(self.A), moved
+        )
+        model.save(tmp_path / "model.lrmf")
+        loaded = kind.load(tmp_path / "model.lrmf")
+        assert loaded.standardize is True
+        np.testing.assert_array_equal(loaded.transform(b), model.transform(b))
+        with pytest.raises(
+            ValueError, match=r"singular(.|\n)*from 0\.00\d+ to .*: set standardize=T"
+        ):
+            kind().fit(Xs=self.A * units, Xt=b * units)
+        exact = kind(standardize=True).fit(Xs=self.A * units, Xt=b * units)
+        moved = exact.transform(self.A * units) / units
+        np.testing.assert_allclose(np.cov(moved.T, bias=True), np.cov(b.T, bias=True), rtol=1e-6)

@@ -33,7 +33,8 @@ def fit(model, source=PAIR.source, target=PAIR.target):
 def test_the_table_holds_every_public_aligner():
     names = (getattr(lrmf, name) for name in lrmf.__all__)
     public = {x for x in names if inspect.isclass(x) and issubclass(x, Aligner)}
-    assert public == {case.kind for case in CASES.values()}
+    # It has one domain, so nothing here fits it: tests/aligners/test_flow_gan.py.
+    assert public - {lrmf.FlowGAN} == {case.kind for case in CASES.values()}
 
 
 class TestParameters:

@@ -135,7 +135,7 @@ def test_a_certificate_does_not_change():
 class TestConstantFeatures:
     """What is constant on one side is named; what is so on both, at one value, is left out."""
 
-    A, B = np.random.default_rng(5).normal(size=(2, 300, 8))
+    A, B = np.random.default_rng(5).normal(size=(2, 100, 8))
 
     def test_of_one_side(self):
         a, b = self.A.copy(), self.B.copy()

@@ -18,13 +18,16 @@ from pathlib import Path
 
 from tests.mutants import (
     aligners,
+    around,
     backends,
     couplings,
     course,
     files,
     formulas,
+    images,
     judging,
     learning,
+    meshes,
     specs,
     units,
 )
@@ -42,9 +45,12 @@ ALL = tuple(
         files,
         aligners,
         formulas,
+        images,
         judging,
         units,
         course,
+        around,
+        meshes,
     )
     for mutant in part.MUTANTS
 )

@@ -380,7 +380,7 @@ OTHERS = [
     ),
     Mutant(
         "adversarial: the adversary learns at the flow's rate",
-        "lrmf/aligners/adversarial.py",
+        "lrmf/aligners/critics.py",
         "float(self.adversary_learning_rate / self.learning_rate)",
         "1.0",
         ("tests/aligners/test_adversarial.py", "-k", "rate and adversary"),

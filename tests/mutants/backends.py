@@ -178,8 +178,8 @@ JAX = [
     Mutant(
         "jax: float64 computes in float32",
         "lrmf/backends/jax/__init__.py",
-        'jax.enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))',
-        "jax.enable_x64(False)",
+        '_enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))',
+        "_enable_x64(False)",
         ("tests/test_models.py", "-k", "jax and dtype"),
     ),
     Mutant(

@@ -25,7 +25,7 @@ from . import (
 )
 from .bijections import bijection
 from .densities import density
-from .discriminators import logits
+from .discriminators import image, logits
 from .foreign import adopt, is_sampler, sample_foreign
 from .training import JaxTrainer, loss_value, loss_value_and_gradients
 
@@ -36,12 +36,23 @@ def call(method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
     """A model's method by name."""
     if method == "logits":
         return logits(spec, arrays, x)
+    if method == "image":
+        return image(spec, arrays, x)
     if method in ("log_prob", "push"):
         return getattr(density(spec, arrays), method)(x)
     return getattr(bijection(spec, arrays), method)(x)
 
 
 _compiled_call = functools.partial(jax.jit, static_argnums=(0, 1))(call)
+
+
+def _enable_x64(on: bool) -> AbstractContextManager[Any]:
+    """Doubles on or off for a while; JAX before 0.8, such as Colab's, has this elsewhere."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(on)
+    from jax import experimental
+
+    return experimental.enable_x64(on)  # type: ignore[attr-defined]
 
 
 class JaxBackend(Backend):
@@ -54,7 +65,7 @@ class JaxBackend(Backend):
 
     def scope(self, dtype: str) -> AbstractContextManager[Any]:
         # JAX gives float32 for float64 unless told otherwise; the flag is part of its jit keys.
-        return jax.enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))
+        return _enable_x64(dtype == "float64" or jax.config.read("jax_enable_x64"))
 
     def is_native(self, x: Any) -> bool:
         return isinstance(x, jax.Array)

@@ -1,4 +1,4 @@
-"""Discriminators in JAX."""
+"""Dense networks in JAX: discriminators, and maps without an inverse."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ...specs import Discriminator
+from ...specs import Discriminator, Network
 
-__all__ = ["logits", "spectral_norm"]
+__all__ = ["image", "logits", "spectral_norm"]
 
 
 def logits(spec: Discriminator, arrays: Mapping[str, Any], x: Any) -> Any:
     """h(x), shape ``(n,)``."""
+    return _columns(spec, arrays, x)[0]
+
+
+def image(spec: Network, arrays: Mapping[str, Any], x: Any) -> Any:
+    """The network's images of points, both of shape ``(n, d)``."""
+    columns = _columns(spec, arrays, x)
+    return x + columns.T
+
+
+def _columns(spec: Discriminator | Network, arrays: Mapping[str, Any], x: Any) -> Any:
+    """What the last layer gives, ``(outputs, n)``."""
     # Features come first and points last, as in the networks of flows.
     columns, last = x.T, len(spec.hidden)
     for layer in range(last + 1):
@@ -23,7 +34,7 @@ def logits(spec: Discriminator, arrays: Mapping[str, Any], x: Any) -> Any:
         columns = weight.T @ columns + bias[:, None]
         if layer < last:
             columns = jnp.maximum(columns, spec.slope * columns)
-    return columns[0]
+    return columns
 
 
 def spectral_norm(weight: Any, squarings: int) -> Any:

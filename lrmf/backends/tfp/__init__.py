@@ -23,7 +23,7 @@ from . import (
 )
 from .bijections import bijector
 from .densities import distribution
-from .discriminators import logits
+from .discriminators import image, logits
 from .foreign import adopt, check_events, is_sampler, preserved, sample_foreign, variables
 from .training import TFPTrainer, loss_value_and_gradients
 
@@ -81,6 +81,8 @@ class TFPBackend(Backend):
     def _call(self, method: str, spec: Any, arrays: Mapping[str, Any], x: Any) -> Any:
         if method == "logits":
             return logits(spec, arrays, x)
+        if method == "image":
+            return image(spec, arrays, x)
         if method in ("log_prob", "push"):
             density = distribution(spec, arrays, tuple(x.shape[1:]), x.dtype)
             return density.log_prob(x) if method == "log_prob" else density.bijector.forward(x)

@@ -4,23 +4,7 @@
    Without them one sees a still of one frame. */
 (function () {
   "use strict";
-  const { Panel, decode, element, legend, palette, positionOf, stepAt, text, timeline } = window.lrmfPlayer;
-
-  /* Dark or light? What the page says about itself, else what is behind us, else the system. */
-  function scheme(root) {
-    const html = document.documentElement, body = document.body;
-    const said = html.dataset.theme || html.getAttribute("theme") || html.dataset.bsTheme;
-    if (said === "dark" || said === "light") return said;
-    if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "true" ? "light" : "dark";
-    if (/vscode-(dark|high-contrast(?!-light))/.test(body.className)) return "dark";
-    for (let node = root.parentElement; node; node = node.parentElement) {
-      const parts = getComputedStyle(node).backgroundColor.match(/[\d.]+/g);
-      if (parts && (parts.length < 4 || Number(parts[3]) > 0.5)) {
-        return 0.3 * parts[0] + 0.59 * parts[1] + 0.11 * parts[2] < 128 ? "dark" : "light";
-      }
-    }
-    return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  }
+  const { Panel, decode, element, legend, palette, positionOf, scheme, stepAt, text, timeline } = window.lrmfPlayer;
 
   const PLAY = "▶", PAUSE = "❚❚";
 
@@ -191,7 +175,7 @@
   function mountAll() {
     // A browser from before 2023 keeps the still.
     if (typeof DecompressionStream === "undefined") return;
-    document.querySelectorAll(".lrmf-player:not([data-mounted])").forEach(start);
+    document.querySelectorAll(".lrmf-player[data-frames]:not([data-mounted])").forEach(start);
   }
 
   mountAll();

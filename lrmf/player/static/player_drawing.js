@@ -32,6 +32,22 @@
     };
   }
 
+  /* Dark or light? What the page says about itself, else what is behind us, else the system. */
+  function scheme(root) {
+    const html = document.documentElement, body = document.body;
+    const said = html.dataset.theme || html.getAttribute("theme") || html.dataset.bsTheme;
+    if (said === "dark" || said === "light") return said;
+    if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "true" ? "light" : "dark";
+    if (/vscode-(dark|high-contrast(?!-light))/.test(body.className)) return "dark";
+    for (let node = root.parentElement; node; node = node.parentElement) {
+      const parts = getComputedStyle(node).backgroundColor.match(/[\d.]+/g);
+      if (parts && (parts.length < 4 || Number(parts[3]) > 0.5)) {
+        return 0.3 * parts[0] + 0.59 * parts[1] + 0.11 * parts[2] < 128 ? "dark" : "light";
+      }
+    }
+    return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+
   function element(name, attributes, children) {
     const made = document.createElement(name);
     Object.entries(attributes || {}).forEach(([key, value]) => made.setAttribute(key, value));
@@ -369,5 +385,5 @@
     });
   }
 
-  Object.assign(window.lrmfPlayer, { Panel, element, legend, palette });
+  Object.assign(window.lrmfPlayer, { Panel, element, legend, palette, scheme });
 })();

@@ -162,7 +162,7 @@
   }
 
   const pure = {
-    decode, timeline, between, stepAt, positionOf, frame, ticks, text, frameOf, lossRange, ellipse, mix,
+    header, numbers, decode, timeline, between, stepAt, positionOf, frame, ticks, text, frameOf, lossRange, ellipse, mix,
   };
   if (typeof module !== "undefined" && module.exports) module.exports = pure;
   else window.lrmfPlayer = { ...window.lrmfPlayer, ...pure };

@@ -162,6 +162,13 @@ def test_norms_that_have_seen_data_give_mean_zero_and_deviation_one(kind, backen
     np.testing.assert_allclose(y.std(axis=(0, 1, 2)), 1.0, atol=1e-10)
 
 
+def test_a_norm_of_the_next_level_sees_what_is_left():
+    spec = LastChannels(flow=ActNorm(start="data"))
+    x = images(50) + np.array([0.0, 5.0])
+    arrays = from_data(spec, spec.init((4, 4, 2), np.random.default_rng(0)), x)
+    np.testing.assert_allclose(arrays["shift"], [x[..., 1].mean()])
+
+
 def test_nearly_constant_channels_are_scaled_by_the_floor():
     spec = ActNorm(start="data", floor=0.5)
     x = images(50, (2, 2, 2)) * np.array([1e-6, 1.0])
@@ -214,6 +221,7 @@ def test_images_of_another_shape_are_refused(spec, shape, message):
     ("make", "message"),
     [
         (lambda: lrmf.Glow(levels=0), "Glow: levels must be a positive integer, got 0"),
+        (lambda: lrmf.Glow(levels=99), "Glow: levels must be at most 14, got 99; each halves"),
         (lambda: lrmf.Glow(steps=1.5), r"Glow: steps must be a positive integer, got 1\.5"),
         (lambda: lrmf.Glow(hidden=(8, 0)), r"Glow: hidden must be a tuple of.*got \(8, 0\)"),
         (lambda: lrmf.Glow(start="noise"), r"Glow: start must be one of \('identity', 'data'\)"),
