@@ -3,7 +3,8 @@
 (function () {
   "use strict";
 
-  const WIDE = "article :is(span.math, div.math mjx-container, figure, table, .cell_output pre)";
+  const WIDE =
+    "article :is(span.math, div.math mjx-container, figure, table, .cell_output pre, .cell_input pre)";
 
   /** Where the rest of a scrolling box lies: "", "left", "right" or "left right". */
   function rest(scrolled, inside, outside) {
@@ -14,6 +15,17 @@
   }
 
   function start(document, window) {
+    /** Whoever has no mouse scrolls a box with the arrow keys, once the focus is on it. */
+    function reach(box, scrolls) {
+      if (scrolls && !box.hasAttribute("tabindex")) {
+        box.tabIndex = 0;
+        box.dataset.reached = "";
+      } else if (!scrolls && "reached" in box.dataset) {
+        box.removeAttribute("tabindex");
+        delete box.dataset.reached;
+      }
+    }
+
     function mark(box) {
       // A formula in a line takes its place as a box only where it must scroll.
       if (box.matches("span.math")) {
@@ -21,10 +33,14 @@
         const line = box.closest("p, li, td, th, dd, figcaption") || box.parentElement;
         const wide = formula && line.clientWidth && formula.offsetWidth > line.clientWidth;
         box.classList.toggle("wide", Boolean(wide));
-        if (!wide) return box.removeAttribute("data-rest");
+        if (!wide) {
+          reach(box, false);
+          return box.removeAttribute("data-rest");
+        }
       }
       box.style.setProperty("--seen", box.scrollLeft + box.clientWidth + "px");
       box.dataset.rest = rest(box.scrollLeft, box.scrollWidth, box.clientWidth);
+      reach(box, box.dataset.rest !== "");
     }
 
     function markAll() {
