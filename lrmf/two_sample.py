@@ -142,13 +142,13 @@ def classifier_test(
         train.append(points[rows[count:]])
     labels = np.repeat([0, 1], [len(points) for points in train])
     learned = clone(classifier).fit(np.concatenate(train), labels)
-    scores = [learned.predict_proba(points)[:, 1] for points in test]
+    of_x, of_y = (learned.predict_proba(points)[:, 1] for points in test)
 
     def gap(a: Array, b: Array) -> float:
         return float(b.mean() - a.mean())
 
     name = type(classifier).__name__
-    return _permuted(gap, *scores, n_permutations, seed, f"held-out scores of {name}")
+    return _permuted(gap, of_x, of_y, n_permutations, seed, f"held-out scores of {name}")
 
 
 def likelihood_ratio_test(

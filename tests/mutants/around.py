@@ -73,8 +73,8 @@ MUTANTS = (
     ),
     alignflow(
         "alignflow: units of one domain in the loss",
-        old='log_densities={"loss": -2.0 * (',
-        new='log_densities={"loss": -1.0 * (',
+        old="dict.fromkeys(maps, -(self.likelihood_weight",
+        new="dict.fromkeys(maps, -2.0 * (self.likelihood_weight",
         tests=("tests/aligners/test_alignflow.py", "-k", "units"),
     ),
     Mutant(

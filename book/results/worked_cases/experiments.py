@@ -71,6 +71,8 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray, int], Map]] = {
     "LinearTransport": linear_transport,
     "EMD": emd,
 }
+
+
 def runs(steps: int | None = None) -> Iterator[Run]:
     """Give all runs; ``steps`` makes them tiny."""
     for seed in SEEDS:
