@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return _judge(options)
+    except BrokenPipeError:  # whoever read the verdict has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return TROUBLE
     except (OSError, ValueError, TypeError, ImportError) as error:
         sys.stderr.write(f"error: {_message(error)}\n")
         return TROUBLE
@@ -69,21 +73,23 @@ def _judge(options: argparse.Namespace) -> int:
             seed=options.seed,
             controls=not options.no_controls,
         )
-        if options.picture:
-            found.picture(options.picture)
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         sys.stderr.write(f"warning: {message}\n")
     if options.json:
         sys.stdout.write(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(found.text() + "\n")
-        if options.picture:
+    sys.stdout.flush()  # the verdict stands, whatever becomes of the picture
+    if options.picture:
+        found.picture(options.picture)
+        if not options.json:
             sys.stdout.write(f"wrote {options.picture}\n")
-    sys.stdout.flush()
     return CODES[found.certificate.decision]
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)

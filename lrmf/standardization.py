@@ -260,4 +260,6 @@ def moments(x: Rows, weights: NDArray[np.float64] | None = None) -> Moments:
         mean = mean + gap * (added / total)
         squares = squares + spread + gap**2 * (mass * added / total)
         mass = total
-    return Moments(mean * unit, np.sqrt(squares / mass) * unit, low, high)
+    # Rounding makes a constant's deviation tiny, not zero.
+    deviation = np.where(low == high, 0.0, np.sqrt(squares / mass) * unit)
+    return Moments(mean * unit, deviation, low, high)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from .backends import get_backend
 from .backends.base import Backend, Role
+from .minibatches import Weights
+from .objectives import Chain
 from .points import check_points
 from .specs import Arrays, FlowSpec
 from .specs.base import fits
@@ -64,21 +66,54 @@ def from_data(
 def completed(
     roles: Mapping[str, Role],
     initial: Mapping[str, Arrays],
+    maps: Mapping[str, Chain],
     data: Mapping[str, Any],
+    weights: Weights,
     backend: Backend,
-    *,
-    towards_noise: Collection[str],
 ) -> dict[str, Arrays]:
-    """The initial arrays of a fit by role, those completed that need points of its domains.
+    """The initial arrays of a fit by role, those completed that need points.
 
-    Through the models ``towards_noise`` these go by the inverse.
+    A map takes those of the domains whose chain holds it, as they come out of the maps before it;
+    a density takes those of all domains, by the inverse, towards noise. Points of weight zero are
+    left out.
+
+    Args:
+        roles: the models of a recipe.
+        initial: their arrays.
+        maps: the chain of roles of each domain that has points.
+        data, weights: the points of each domain, and their weights or ``None``.
+        backend: computes.
     """
     found = dict(initial)
-    for name, role in roles.items():
-        if isinstance(role.spec, FlowSpec) and role.spec.needs_data:
-            points = np.concatenate([_some(x, _POINTS // len(data)) for x in data.values()])
-            inverse = name in towards_noise
-            found[name] = _completed(role.spec, initial[name], points, backend, inverse=inverse)
+    lacking = {
+        name
+        for name, role in roles.items()
+        if isinstance(role.spec, FlowSpec) and role.spec.needs_data
+    }
+    if not lacking:
+        return found
+    count = _POINTS // len(maps)
+    points = {domain: _some(data[domain], weights.get(domain), count) for domain in maps}
+
+    def complete(name: str, domains: Iterable[str], *, inverse: bool) -> None:
+        pool = np.concatenate([points[domain] for domain in domains])
+        found[name] = _completed(roles[name].spec, initial[name], pool, backend, inverse=inverse)
+
+    for name in sorted(lacking - {role for chain in maps.values() for role, _ in chain}):
+        complete(name, maps, inverse=True)
+    for k in range(max(map(len, maps.values()))):
+        takers: dict[tuple[str, bool], list[str]] = {}
+        for domain, chain in maps.items():
+            if k < len(chain):
+                takers.setdefault(chain[k], []).append(domain)
+        for (name, inverted), domains in takers.items():
+            if name in lacking:
+                complete(name, domains, inverse=inverted)
+            for domain in domains:
+                if k + 1 < len(maps[domain]):
+                    flow = backend.model(roles[name], found[name], "float64")
+                    moved = flow.inverse if inverted else flow.forward
+                    points[domain] = moved(points[domain])[0]
     return found
 
 
@@ -99,6 +134,7 @@ def _completed(
     return spec.from_data(arrays, points, apply, inverse=inverse)
 
 
-def _some(x: Any, count: int) -> np.ndarray:
-    """So many rows, evenly spaced, or all of fewer."""
-    return np.asarray(x[np.unique(np.linspace(0, len(x) - 1, count).astype(int))])
+def _some(x: Any, weights: np.ndarray | None, count: int) -> np.ndarray:
+    """So many rows that have a weight, evenly spaced, or all of fewer."""
+    rows = np.arange(len(x)) if weights is None else np.flatnonzero(weights)
+    return np.asarray(x[rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]])

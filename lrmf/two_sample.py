@@ -192,15 +192,22 @@ def likelihood_ratio_test(
                 f"{name} has {len(points)} points of {d} features, and the likelihood of a normal "
                 "density has no maximum; give more points, or project them to fewer features"
             )
-    pooled = np.concatenate([first, second])
-    if np.linalg.matrix_rank(pooled - pooled.mean(axis=0)) < d:
-        raise ValueError("a feature is a function of others, or constant; drop it")
+    pooled = _standardized(np.concatenate([first, second]))
+    first, second = pooled[: len(first)], pooled[len(first) :]
+    for name, points in (("x", first), ("y", second)):
+        if np.linalg.matrix_rank(points - points.mean(axis=0)) < d:
+            raise ValueError(f"a feature of {name} is a function of others, or constant; drop it")
+
+    def highest(z: Array) -> float:
+        """The largest log-likelihood of points that may lie in a plane, where none is largest."""
+        if np.linalg.matrix_rank(z - z.mean(axis=0)) < d:
+            return 1e300  # above all others, and finite
+        return float(len(z) * gaussian.max_log_likelihood(np.cov(z.T, bias=True).reshape(d, d)))
+
+    shared = highest(pooled)
 
     def statistic(a: Array, b: Array) -> float:
-        parts = [gaussian.max_log_likelihood(np.cov(z.T, bias=True).reshape(d, d)) for z in (a, b)]
-        whole = np.concatenate([a, b])
-        shared = gaussian.max_log_likelihood(np.cov(whole.T, bias=True).reshape(d, d))
-        return float(2.0 * (len(a) * parts[0] + len(b) * parts[1] - len(whole) * shared))
+        return float(2.0 * (highest(a) + highest(b) - shared))
 
     if null == "chi2":
         value, k = statistic(first, second), d + d * (d + 1) // 2
@@ -323,12 +330,17 @@ def _check_null(null: object) -> None:
         raise ValueError(f"null must be 'permutation' or 'chi2', got {null!r}")
 
 
+def _standardized(x: Array) -> Array:
+    """Points with mean 0 and deviation 1 in each feature that is not constant."""
+    return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
+
+
 def _normal_gradients(x: Array) -> Array:
     """Gradients of a normal log-density by its mean and covariance, up to an invertible map.
 
     At the maximum they are z and the products of two entries of z, centred, for whitened z.
     """
-    centred = x - x.mean(axis=0)
+    centred = _standardized(x)  # or features in small units would count as functions of others
     _, values, directions = np.linalg.svd(centred, full_matrices=False)
     kept = values > 1e-10 * max(values.max(), 1e-300)
     z = centred @ directions[kept].T / values[kept] * np.sqrt(len(x))
@@ -348,8 +360,7 @@ def _flow_gradients(x: Array, spec: Any, steps: int, seed: int) -> Array:
     from .objectives import likelihood
 
     backend = get_backend("jax")
-    scale = x.std(axis=0)
-    z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    z = _standardized(x)
     role, start = backend.init(Density, spec, z.shape[1:], np.random.default_rng(seed))
     fitted = fit(
         likelihood,

@@ -7,7 +7,7 @@ from scipy import stats
 import lrmf
 from lrmf.models import Flow
 from lrmf.points import Rows
-from lrmf.standardization import Standardization, moments
+from lrmf.standardization import Standardization, moments, standardizations
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(500, 3)) * [1.0, 10.0, 0.1] + [5.0, -3.0, 0.0]
@@ -30,6 +30,16 @@ class TestMoments:
         x = (X[:, :2] * 1e-2 + 1e5).astype(np.float32)
         found = moments(Rows(x))
         np.testing.assert_allclose(found.deviation, x.astype(np.float64).std(axis=0), rtol=1e-9)
+
+    @pytest.mark.parametrize(("value", "n"), [(0.3, 1000), (0.7, 777), (1.1, 500)])
+    def test_a_constant_has_no_deviation_however_it_is_rounded(self, value, n):
+        x = np.stack([3.7 * np.random.default_rng(n).normal(size=n), np.full(n, value)], axis=1)
+        found = moments(Rows(x))
+        assert found.deviation[1] == 0.0 < found.deviation[0]
+        own = standardizations(
+            {"source": found, "target": moments(Rows(x + np.array([50.0, 0.0])))}
+        )
+        assert own["source"].scale[1] == own["target"].scale[1] == 1.0
 
     def test_of_images_are_those_of_channels(self):
         x = RNG.normal(size=(40, 4, 5, 2)) * [1.0, 7.0]

@@ -147,7 +147,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"x has 4 points of 5 features.*has no maximum"):
             likelihood_ratio_test(*pair(0, n=4, d=5))
         x, y = pair(0)
-        with pytest.raises(ValueError, match="a feature is a function of others"):
+        with pytest.raises(ValueError, match="a feature of [xy] is a function of others"):
             likelihood_ratio_test(x[:, [0, 0]], y[:, [0, 0]])
         with pytest.raises(ValueError, match="null must be 'permutation' or 'chi2', got 'wilks'"):
             likelihood_ratio_test(x, y, null="wilks")
@@ -163,3 +163,21 @@ class TestBadInput:
             score_test(*pair(0), ridge=-1.0)
         with pytest.raises(ValueError, match="steps must be a positive integer"):
             score_test(*pair(0), steps=0)
+
+
+@pytest.mark.parametrize("name", ["likelihood-ratio", "score"])
+def test_no_feature_is_too_small_to_be_seen(name):
+    x, y = pair(0, shift=np.array([0.0, 3.0]))
+    units = np.array([1.0, 1e-16])
+    found, plain = (TESTS[name](*z, n_permutations=99) for z in ((x * units, y * units), (x, y)))
+    assert found.pvalue == plain.pvalue == 0.01
+    assert found.statistic == pytest.approx(plain.statistic)
+
+
+def test_a_relabelling_that_leaves_a_side_flat_counts_as_extreme():
+    x, y = pair(0, n=10)
+    x[:, 1], y[:, 1] = np.eye(10)[0], np.eye(10)[1]
+    assert likelihood_ratio_test(x, y, n_permutations=99).pvalue > 0.3
+    x[:, 1] = 0.0
+    with pytest.raises(ValueError, match="a feature of x is a function of others, or constant"):
+        likelihood_ratio_test(x, y)

@@ -17,7 +17,7 @@ from ..judge import Certificate, lrd
 from ..points import check_features, check_new_names, check_points
 from ..specs import Shape, Spec
 
-__all__ = ["Aligner", "once_fitted"]
+__all__ = ["Absent", "Aligner", "once_fitted"]
 
 
 class once_fitted:
@@ -43,6 +43,16 @@ class once_fitted:
                 f"lrmf.selection.StackedAligner({name}()) and lrmf.selection.stack(source, target)"
             )
         return self._method.__get__(aligner, owner)
+
+
+class Absent:
+    """A method of a base class that a class does not have."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __get__(self, aligner: Any, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__} {self._why}")
 
 
 class FitTransform:
@@ -71,6 +81,8 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
     dtype: Any = "float64"
     #: Fitted attributes that a file holds: numbers and words.
     _facts: ClassVar[tuple[str, ...]] = ()
+    #: What a message asks to be called first.
+    _to_fit: ClassVar[str] = "fit(Xs=source, Xt=target)"
     _event_shape: Shape
     feature_names_in_: np.ndarray
 
@@ -195,7 +207,7 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
     def _check_fitted(self) -> None:
         if not hasattr(self, "_event_shape"):
             raise NotFittedError(
-                f"this {type(self).__name__} is not fitted yet; call fit(Xs=source, Xt=target)"
+                f"this {type(self).__name__} is not fitted yet; call {self._to_fit}"
             )
 
     def _check_new(self, x: Any, argument: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from ..models import Classifier, Map
 from ..specs import Discriminator, Network, RealNVP
 from ..standardization import Standardize
 from ..translation import SIDES, Meeting, Networks, Translation, translation_game
+from .base import Absent
 from .critics import GameAligner, critics
 from .parts import Objective, Part, flows
 from .recipe import DRAWS, Recipe
@@ -21,16 +22,6 @@ from .recipe import DRAWS, Recipe
 __all__ = ["CycleGAN", "RevGAN"]
 
 _NETWORK = Network(hidden=(64, 64))
-
-
-class _Absent:
-    """A method of the base class that this one does not have."""
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    def __get__(self, aligner: Any, owner: type) -> Any:
-        raise AttributeError(f"{owner.__name__} {self._why}")
 
 
 class _Critical(GameAligner):
@@ -148,7 +139,7 @@ class CycleGAN(_Critical):
     ) -> None:
         self._store(locals())
 
-    inverse_transform = _Absent(
+    inverse_transform = Absent(
         "learns two networks that are not inverse to each other, so it has no inverse_transform; "
         "translate_back(X) applies the other network, and RevGAN has an inverse"
     )

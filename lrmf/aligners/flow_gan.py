@@ -20,7 +20,7 @@ from ..points import check_rows
 from ..specs import Discriminator, Identity, RealNVP
 from ..translation import Meeting, translation_game
 from .alignflow import check_likelihood_weight
-from .base import once_fitted
+from .base import Absent
 from .critics import GameAligner, critics
 from .parts import Objective, Part, flows
 from .recipe import DRAWS, Recipe
@@ -154,7 +154,6 @@ class FlowGAN(GameAligner):
         points = self._check_new(X, "X")
         return self.density_.log_prob(points)
 
-    @once_fitted
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples`, in nats: higher is better."""
         return float(self.score_samples(X).mean())
@@ -168,6 +167,12 @@ class FlowGAN(GameAligner):
         points = self._check_new(X, "X")
         drawn = self.sample(len(points), seed)
         return lrd(drawn, points, tolerance=tolerance, seed=seed, controls=controls)
+
+    transform = fit_transform = inverse_transform = Absent(
+        "maps no data to other data: draw points by sample(n), and map noise to points, or back, "
+        "by transform_.forward and transform_.inverse"
+    )
+    _to_fit = "fit(X)"
 
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         maps = {"source": (), "target": (("target_transform", True),)}

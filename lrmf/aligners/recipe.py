@@ -200,9 +200,9 @@ def run(
 
     # Check.
     for part in recipe.parts.values():
-        if part.kind is Density and isinstance(part.spec, Spec):
-            for domain, x in domains.items():
-                for chunk in x.chunks():
+        if (part.kind is Density or part.of_noise) and isinstance(part.spec, Spec):
+            for domain in domains.keys() - set(recipe.noise):
+                for chunk in domains[domain].chunks():
                     part.spec.check_points(chunk, arguments[domain])
 
     # Standardise: from here to the restored models, points are standardised ones.
@@ -241,8 +241,8 @@ def run(
     drawn = dict(initial)  # a start follows from the data, but for the last digits of BLAS
     if recipe.start is not None:
         initial |= recipe.start(data, weights, units.domains)
-    noise = [name for name, part in recipe.parts.items() if part.kind is Density or part.of_noise]
-    initial = completed(roles, initial, data, backend, towards_noise=noise)
+    maps = {domain: chain for domain, chain in recipe.maps.items() if domain not in recipe.noise}
+    initial = completed(roles, initial, maps, data, weights, backend)
     objective = recipe.objective
     if not isinstance(objective, Objective):
         objective = objective(data, held_out, weights, seeds["objective"])

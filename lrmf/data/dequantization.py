@@ -84,6 +84,8 @@ class Dequantized:
                 f"{high}; set levels to how many values there are"
             )
         self._images, self._levels, self._seed = array, int(levels), int(seed)
+        # Other images get other noise: two domains with one seed are independent.
+        self._content = zlib.crc32(np.ascontiguousarray(array).data)
         self.shape: tuple[int, ...] = array.shape
         self.dtype = np.dtype(np.float64)
 
@@ -102,7 +104,7 @@ class Dequantized:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         rows = self._images[key]
-        rng = np.random.default_rng([self._seed, _number(key)])
+        rng = np.random.default_rng([self._seed, self._content, _number(key)])
         x = (rows + rng.random(rows.shape)) / self._levels
         # (k + u) / levels may round up to the next integer's.
         return np.asarray(np.minimum(x, np.nextafter((rows + 1.0) / self._levels, 0.0)))

@@ -91,9 +91,13 @@ class Mesh:
         """The largest distance between two vertices."""
         from scipy.spatial import ConvexHull, distance
 
-        # Joggled, so that flat meshes have a hull.
-        hull = self.vertices[ConvexHull(self.vertices, qhull_options="QJ").vertices]
-        return float(distance.pdist(hull).max())
+        hull = self.vertices
+        if len(hull) > 4:  # joggled, so that flat meshes have a hull
+            hull = hull[ConvexHull(hull, qhull_options="QJ").vertices]
+        rows = max(1, 2**22 // len(hull))
+        return float(
+            max(distance.cdist(hull[k : k + rows], hull).max() for k in range(0, len(hull), rows))
+        )
 
     @property
     def thickness(self) -> float:
@@ -186,6 +190,8 @@ class Mesh:
         from lrmf.degenerate import DataWarning
         from lrmf.failures import warn
 
+        if noise == 0.0:
+            return
         thickness = self.thickness / self.diameter
         if noise > thickness:
             warn(

@@ -5,6 +5,7 @@ CSV by Python's own reader, NPY by a memory map, Parquet by pyarrow.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import itertools
@@ -166,7 +167,17 @@ def _chosen(path: str, names: Sequence[str], wanted: Sequence[str] | None) -> li
         twice = sorted({name for name in names if list(names).count(name) > 1})
         if twice:
             raise ValueError(f"{path} has several columns {', '.join(twice)}; rename them")
+        if "" in names:
+            raise ValueError(
+                f"column {list(names).index('') + 1} of {path} has no name; it may be a row index, "
+                "which is no feature: name the columns to judge with --columns, or name this one"
+            )
         return list(range(len(names)))
+    twice = sorted({name for name in wanted if list(names).count(name) > 1})
+    if twice:
+        raise ValueError(f"{path} has several columns {', '.join(twice)}; rename them")
+    if not wanted:
+        raise ValueError("columns names none; name those to judge, or leave it out")
     lacking = [name for name in wanted if name not in names]
     if lacking:
         raise ValueError(f"{path} has no column {', '.join(lacking)}; it has {_listed(names)}")
@@ -219,12 +230,15 @@ def _pieces(
                     f"{path} has {len(row)} cells in line {line}, and {len(names)} in the first"
                 )
         rows = [row if everything else [row[i] for i in columns] for _, row in block]
-        try:
-            yield np.array(rows, dtype=np.float64)
-        except ValueError:  # something is missing, or text
-            yield np.array(
+        found = None
+        if "_" not in "".join(map("".join, rows)):  # which Python takes inside of a number
+            with contextlib.suppress(ValueError):  # something is missing, or text
+                found = np.array(rows, dtype=np.float64)
+        if found is None:
+            found = np.array(
                 [[_read(path, line, names[i], row[i]) for i in columns] for line, row in block]
             )
+        yield found
 
 
 def _read(path: str, line: int, column: str, cell: str) -> float:
@@ -253,6 +267,8 @@ def _npy(path: str, wanted: Sequence[str] | None) -> tuple[list[str], bool, Iter
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} is no NPY file of numbers: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} is an archive of arrays (NPZ); save the one to judge as NPY")
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{path} holds {array.dtype}; the judge takes real numbers")
     if array.ndim == 0:

@@ -44,7 +44,8 @@ class Jet(FlowSpec):
     stacked, and in JAX one compiled coupling serves for all of them.
 
     Args:
-        couplings: their number; each entry is moved from 2 on, and by both kinds from 4 on.
+        couplings: their number; each entry is moved from 3 on (from 2 of one channel), and
+            by both kinds from 4 on.
         hidden: widths of the networks' hidden layers, as in `Glow`.
         patch: p; height and width must be multiples of it.
         transformer: `ShiftScale` or another one, whose zero is the identity.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
 
 import lrmf
 
@@ -42,8 +43,9 @@ def test_the_density_is_that_of_the_data(model):
 
 def test_it_maps_noise_to_data_and_back(model):
     noise = np.random.default_rng(0).normal(size=(50, 2))
-    np.testing.assert_allclose(model.inverse_transform(model.transform(noise)), noise, atol=1e-3)
-    z = model.inverse_transform(NEW)
+    flow = model.transform_
+    np.testing.assert_allclose(flow.inverse(flow.forward(noise)[0])[0], noise, atol=1e-3)
+    z = flow.inverse(NEW)[0]
     np.testing.assert_allclose([z.mean(), z.std()], [0.0, 1.0], atol=0.2)
 
 
@@ -87,9 +89,29 @@ class TestBadInput:
         with pytest.raises(ValueError, match="NaN or infinite"):
             make().fit(np.where(X.mean() < X, np.nan, X))
 
-    @pytest.mark.parametrize("method", ["sample", "score_samples", "certificate", "transform"])
+    @pytest.mark.parametrize("method", ["sample", "score_samples", "certificate"])
     def test_before_the_fit(self, method):
         with pytest.raises(NotFittedError, match="this FlowGAN is not fitted yet"):
             getattr(make(), method)(3 if method == "sample" else X)
         with pytest.raises(ValueError, match="this FlowGAN is not fitted yet"):
             make().score(X)
+
+
+def test_searches_of_scikit_learn_take_it_as_it_is():
+    found = cross_val_score(make(likelihood_weight=math.inf), X, cv=2)
+    assert np.isfinite(found).all()
+    with pytest.raises(NotFittedError, match=r"call fit\(X\)$"):
+        make().score(X)
+
+
+def test_it_maps_no_data_to_other_data(model):
+    for name in ("transform", "inverse_transform", "fit_transform"):
+        with pytest.raises(AttributeError, match="FlowGAN maps no data to other data"):
+            getattr(model, name)
+
+
+def test_integers_are_no_images_with_a_density():
+    images = np.random.default_rng(0).integers(0, 256, (40, 2, 2, 1), dtype=np.uint8)
+    flow = lrmf.Glow(levels=1, steps=1, hidden=(2,))
+    with pytest.raises((TypeError, ValueError), match="Dequantized"):
+        make(transform=flow, likelihood_weight=math.inf, steps=1).fit(images)

@@ -95,3 +95,8 @@ def test_bad_images_are_refused(make, message):
 def test_images_that_are_no_integers_are_refused():
     with pytest.raises(TypeError, match=r"integers from 0 to 255, got dtype float64.*rint\(255"):
         Dequantized(IMAGES / 255)
+
+
+def test_other_images_get_other_noise():
+    first, second = (Dequantized(x)[:] * 256 for x in (IMAGES, IMAGES // 2))
+    assert not np.isclose(first - IMAGES[..., None], second - (IMAGES // 2)[..., None]).any()

@@ -223,6 +223,9 @@ def test_a_bad_file_gets_a_message(capsys, tmp_path, make):
         ("b.npy", b"nothing of the kind", r"b\.npy is no NPY file of numbers"),
         ("b.npy", np.array(["a", "b"]), r"b\.npy holds <U1; the judge takes real numbers"),
         ("b.npy", np.array(3.0), r"b\.npy holds a single number"),
+        ("b.npy", {"x": np.ones(3)}, r"b\.npy is an archive of arrays \(NPZ\); save the one"),
+        ("b.csv", b",x\n0,1\n1,2\n", r"column 1 of .*b\.csv has no name; it may be a row index"),
+        ("b.csv", b"x,y\n1_000,2\n", r"b\.csv: column x holds text, '1_000' in line 2"),
         ("b.npy", np.ones((3, 0)), r"b\.npy has no columns, shape \(3, 0\)"),
         ("b.csv.gz", b"plain", r"b\.csv\.gz is damaged"),
         ("b.csv.gz", gzip.compress(b"1,2\n" * 99)[:-9], r"b\.csv\.gz is damaged near line"),
@@ -235,6 +238,9 @@ def test_what_is_no_table(tmp_path, name, content, message):
     path = tmp_path / name
     if isinstance(content, bytes):
         path.write_bytes(content)
+    elif isinstance(content, dict):
+        with path.open("wb") as file:
+            np.savez(file, **content)
     else:
         np.save(path, content)
     with pytest.raises((ValueError, ImportError), match=message):
@@ -252,6 +258,14 @@ def test_text_in_parquet_is_refused(tmp_path):
         read_table(path)
     table = read_table(path, columns=["flag", "n"], drop_missing=True)
     np.testing.assert_array_equal(table.points, [[1.0, 1.0], [0.0, 3.0]])
+
+
+def test_chosen_columns_are_some_and_each_is_there_once(tmp_path):
+    path = write(tmp_path / "c.csv", A, names="x,x,y")
+    with pytest.raises(ValueError, match=r"c\.csv has several columns x; rename them"):
+        read_table(path, columns=["x"])
+    with pytest.raises(ValueError, match="columns names none"):
+        read_table(path, columns=[])
 
 
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
