@@ -145,6 +145,8 @@ def test_missing_values_are_counted_by_column(capsys, tmp_path):
     assert "1 in x, 2 in y, 1 in z; fill them in" in err
     out = judged(capsys, a, str(tmp_path / "b.csv"), "--drop-missing", "--no-controls", code=3)
     assert "b.csv: 600 rows, 3 columns, 3 rows with missing values left out" in out
+    kept = read_table(str(tmp_path / "b.csv"), drop_missing=True).numbers
+    assert sorted(set(range(1, 601)) - set(kept.tolist())) == [5, 9, 11]
 
 
 def make_empty(path):

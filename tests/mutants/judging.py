@@ -17,7 +17,33 @@ certificate = partial(
 )
 pair = partial(Mutant, file="lrmf/judge/pair.py")
 
+files = partial(Mutant, tests=("tests/judge/test_files.py",))
+
 MUTANTS = (
+    files(
+        "judge: of a long file the first rows are kept",
+        file="lrmf/judge/tables.py",
+        old="kept = np.argpartition(draws, self._at_most)[: self._at_most]",
+        new="kept = np.arange(self._at_most)",
+    ),
+    files(
+        "judge: rows are numbered as they come through",
+        file="lrmf/judge/tables.py",
+        old="piece, numbers = piece[whole], numbers[whole]",
+        new="piece, numbers = piece[whole], numbers[: whole.sum()] + 1",
+    ),
+    files(
+        "judge: columns go by place, not by name",
+        file="lrmf/judge/files.py",
+        old="order = [second.columns.index(name) for name in first.columns]",
+        new="order = list(range(len(first.columns)))",
+    ),
+    files(
+        "judge: noise tells columns apart",
+        file="lrmf/judge/files.py",
+        old="chance = (k - 1) / (len(ratio) - 1)",
+        new="chance = -0.1",
+    ),
     crossing(
         "judge: log 2 for 2 log 2", old="gain = np.log(2.0) -", new="gain = 0.5 * np.log(2.0) -"
     ),
