@@ -148,7 +148,8 @@ def classifier_test(
         return float(b.mean() - a.mean())
 
     name = type(classifier).__name__
-    return _permuted(gap, *scores, n_permutations, seed, f"held-out scores of {name}")
+    of = f"held-out scores of {name}"
+    return _permuted(gap, scores[0], scores[1], n_permutations, seed, of)
 
 
 def likelihood_ratio_test(
