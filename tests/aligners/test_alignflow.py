@@ -106,9 +106,11 @@ class TestBadInput:
             fit(make(**changes))
 
     def test_of_cyclegan(self):
-        model = lrmf.CycleGAN(**SETTINGS)
-        with pytest.raises(TypeError, match=r"expected a network such as Network\(\), got Affine"):
-            fit(model)
+        network = {"transform": lrmf.Network(hidden=(4,)), "backward": lrmf.Affine()}
+        for settings in (SETTINGS, SETTINGS | network):
+            message = r"expected a network such as Network\(\), got Affine"
+            with pytest.raises(TypeError, match=message):
+                fit(lrmf.CycleGAN(**settings))
 
 
 class TestCycles:

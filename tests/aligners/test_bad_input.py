@@ -149,6 +149,7 @@ def test_parameters(case):
 def test_every_parameter_is_checked(case):
     elsewhere = {"transform", "density", "adversary", "backend", "patience"}  # below
     elsewhere |= {"target_transform"}  # in test_two_maps.py
+    elsewhere |= {"shared", "backward"}  # in test_alignflow.py
     elsewhere |= {"devices"}  # in test_devices.py
     elsewhere |= {"label_density"}  # in test_labels.py
     known = {*REFUSED, *case.refused, *elsewhere}
