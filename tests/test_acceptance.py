@@ -36,6 +36,15 @@ def test_fifty_fresh_seeds_are_aligned_in_the_saved_run():
     assert max(run["lrd"] for run in runs) <= 0.03
 
 
+def test_what_is_said_of_sixteen_dimensions():
+    folder = lrmf.data.saved_results("defaults")
+    saved = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
+    found = {method: saved[f"clusters bent 16 {method}"] for method in ("LRMF", "deep LRMF")}
+    assert [round(run["lrd"], 2) for run in found.values()] == [0.11, 0.08]
+    assert {run["decision"] for run in found.values()} == {"not decided"}
+    assert round(saved["clusters bent 16 GaussianOT"]["lrd"], 2) == 0.80
+
+
 # One test for all seeds, so that they share the compiled loops and are all shown when it fails.
 def test_moons_of_three_seeds_are_aligned():
     reports = []

@@ -4,8 +4,8 @@ Every run is one fit at the library's defaults but for the start, judged on 2,00
 side. `book.results.runner` has the options, and goes on where an interrupted command stopped.
 
 Starts: the identity, the map that matches the moments of each feature, the image of Gaussian
-optimal transport, and the library's choice. Data: moons at six angles; moons whose source is moved
-away or stretched; six clusters in 16 and 64 dimensions.
+optimal transport, and the library's choice. Data: moons whose source is moved away or stretched,
+and moons at a right angle.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from book.results.starts.experiments import runs
 __all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
-#: Some of the runs have still to be made.
-COMPLETE = False
 PACKAGES = ("jax", "optax", "numpy", "scipy", "scikit-learn")
 
 

@@ -1,4 +1,4 @@
-"""LRMF from several starts, on pairs that lie near each other and on pairs that do not."""
+"""LRMF from several starts, on moons that lie near each other and on moons that do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
-from book.results.defaults.experiments import clusters
 from book.results.runner import Arrays, Numbers, Run
 
 __all__ = ["FAR", "STARTS", "compute", "far", "runs"]
@@ -31,8 +30,9 @@ FAR: dict[str, tuple[tuple[float, float], float]] = {
     "one feature x 1000": ((1000.0, 1.0), 0.0),
     "both features x 10": ((10.0, 10.0), 0.0),
 }
-ANGLES = range(-150, 180, 60)
-#: Choices were made with seeds 201 and 210.
+ANGLES = (90,)
+#: The limits of near and far were chosen with seed 210. One factor for features that are stretched
+#: alike was introduced when the runs with deviations of each were known; the next seed is fresh.
 FRESH = 2000
 HELD_OUT = 1000  # added to a seed: that of the points that nothing is fitted to
 
@@ -42,21 +42,20 @@ def runs(steps: int | None = None) -> Iterator[Run]:
     tiny = {} if steps is None else {"steps": steps}
 
     def run(name: str, start: str, **settings: Any) -> Run:
+        seed = settings.pop("seed", FRESH)
         return Run(
-            name=f"{name} {start}",
+            name=f"{name} {start}" + ("" if seed == FRESH else f" seed {seed}"),
             compute=compute,
-            settings={"start": start, "seed": FRESH, **settings, **tiny},
+            settings={"start": start, "seed": seed, **settings, **tiny},
         )
 
     for place in FAR:
         for start in STARTS:
             yield run(f"moons {place}", start, place=place)
+    yield run("moons both features x 10", "default", place="both features x 10", seed=FRESH + 1)
     for angle in ANGLES:
         for start in ("identity", "moments", "gaussian"):  # the default is the identity
             yield run(f"moons {angle:+d}", start, rotation=float(angle))
-    for d in (16, 64):
-        for start in STARTS:
-            yield run(f"clusters {d}", start, d=d, distortion="bent")
 
 
 def far(x: np.ndarray, place: str) -> np.ndarray:
@@ -69,13 +68,8 @@ def compute(
     *, start: str, seed: int, place: str | None = None, rotation: float = -50.0, **options: Any
 ) -> tuple[Numbers, Arrays]:
     """Fit LRMF from one start to one pair, and judge it on fresh points of the same pair."""
-    if "d" in options:
-        shape = {"d": options.pop("d"), "distortion": options.pop("distortion"), "pair": seed}
-        train = clusters(n=5000, seed=seed, **shape)
-        test = clusters(n=2000, seed=seed + HELD_OUT, **shape)
-    else:
-        train = lrmf.data.moons(n=2000, rotation=rotation, seed=seed)
-        test = lrmf.data.moons(n=2000, rotation=rotation, seed=seed + HELD_OUT)
+    train = lrmf.data.moons(n=2000, rotation=rotation, seed=seed)
+    test = lrmf.data.moons(n=2000, rotation=rotation, seed=seed + HELD_OUT)
     a, b, a_test, b_test = train.source, train.target, test.source, test.target
     if place is not None:
         a, a_test = far(a, place), far(a_test, place)
