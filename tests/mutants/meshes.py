@@ -74,7 +74,7 @@ MUTANTS = (
     ),
     drawn(
         "figure: near faces are drawn first",
-        old="order = np.argsort(seen[mesh.faces, 2].mean(axis=1), kind=\"stable\")",
-        new="order = np.argsort(-seen[mesh.faces, 2].mean(axis=1), kind=\"stable\")",
+        old='order = np.argsort(seen[mesh.faces, 2].mean(axis=1), kind="stable")',
+        new='order = np.argsort(-seen[mesh.faces, 2].mean(axis=1), kind="stable")',
     ),
 )
