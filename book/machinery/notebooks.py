@@ -168,8 +168,9 @@ def _code_cell(cell: Any, in_solution: bool) -> dict[str, Any]:
         raise BookError("only a cell that ends in the notice of a stand-in may hide its warnings")
     figure = cell.metadata.get("mystnb", {}).get("figure", {})
     picture = cell.metadata.get("mystnb", {}).get("image", {})
-    # A player of training has its own text, and refuses to be without one.
-    if figure and not picture.get("alt") and "player.Player(" not in cell.source:
+    # A player of training, or a turntable, has its own text, and refuses to be without one.
+    spoken = any(f"player.{name}(" in cell.source for name in ("Player", "Turntable"))
+    if figure and not picture.get("alt") and not spoken:
         raise BookError("a figure needs a text that says what one sees: mystnb, image, alt")
     if figure and not (figure.get("caption") and figure.get("name")):
         raise BookError("a figure needs a caption and a name")
