@@ -45,9 +45,9 @@ def test_integers_with_noise_are_aligned_as_images(fitted):
 
 def test_norms_have_seen_the_standardised_points_of_both_sides(fitted):
     # After three steps they are still about where they started.
-    units = fitted.standardization_
-    domains = [Dequantized(integers(0))[:], Dequantized(integers(1, low=128))[:]]
-    standard = units.apply(np.concatenate(domains))
+    domains = {"source": Dequantized(integers(0)), "target": Dequantized(integers(1, low=128))}
+    units = fitted.standardizations_
+    standard = np.concatenate([units[domain].apply(x[:]) for domain, x in domains.items()])
     inside = lrmf.specs.images.squeeze(standard)
     arrays = fitted.density_.arrays
     np.testing.assert_allclose(
