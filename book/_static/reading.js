@@ -48,6 +48,12 @@
     }
 
     function begin() {
+      // The theme leaves the way home outside of all landmarks.
+      const home = document.querySelector(".sidebar-primary-item:has(> .navbar-brand)");
+      if (home) {
+        home.setAttribute("role", "navigation");
+        home.setAttribute("aria-label", "Home");
+      }
       for (const picture of document.querySelectorAll("article figure img")) {
         const note = () => picture.style.setProperty("--natural", picture.naturalWidth + "px");
         if (picture.complete) note();
