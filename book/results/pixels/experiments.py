@@ -106,7 +106,9 @@ def compute(
     began = time.perf_counter()
     images, judge = digits(size), judge_of(size, seed)
     glow = lrmf.Glow(levels=levels, steps=flow_steps, hidden=hidden)
+    # Flows back to back become a start of LRMF, so both have to see points in the same units.
     options = {"steps": steps, "batch_size": batch_size, "seed": seed, "learning_rate": 2e-3}
+    options["standardize"] = "together"
     a, b = Dequantized(images.a, seed=seed), Dequantized(images.b, seed=seed)
     private = back_to_back(size, glow, **options)
     numbers: Numbers = {}
