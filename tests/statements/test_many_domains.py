@@ -156,12 +156,15 @@ def test_no_adversary_beats_the_largest_density(seed, k, record_property):
 
 @pytest.mark.statement("thm-md-adversary")
 @seeds
-def test_the_loss_bounds_every_adversary(seed):
-    laws, slopes, shifts, images = problem(seed, 2)
-    densities = [p.pdf(GRID) for p in images]
-    best = 0.5 * (1.0 + total_variation(*densities))
+@domains
+def test_the_loss_bounds_every_adversary(seed, k):
+    laws, slopes, shifts, images = problem(seed, k)
+    densities = np.array([p.pdf(GRID) for p in images])
+    best = integral(densities.max(axis=0)) / k
+    middle = (1.0 + sum(total_variation(p, densities.mean(axis=0)) for p in densities)) / k
+    assert best <= middle + 1e-12
     for q in (stats.norm(0.0, 3.0).logpdf, log_mixture(images)):
-        assert best <= 0.5 * (1.0 + np.sqrt(loss(laws, slopes, shifts, q)))
+        assert middle <= 1.0 / k + np.sqrt(loss(laws, slopes, shifts, q) / (2.0 * k))
 
 
 def with_estimates(seed):
