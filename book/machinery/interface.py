@@ -68,7 +68,7 @@ PAGES: dict[str, tuple[str, tuple[Group, ...]]] = {
         "Interface: judge and distances",
         (
             Group("Judge", "Whether two samples have one distribution.", ("lrmf.judge",)),
-            Group("Distances and tests", "Other judges.", ("lrmf.distances",)),
+            Group("Distances and tests", "Other judges.", ("lrmf.distances", "lrmf.two_sample")),
             Group("Objectives", "The losses that aligners minimise.", ("lrmf.objectives",)),
             Group("Games", "Losses with an adversary.", ("lrmf.games",)),
         ),
@@ -77,6 +77,7 @@ PAGES: dict[str, tuple[str, tuple[Group, ...]]] = {
         "Interface: data, figures, theory",
         (
             Group("Data", "Pairs to align.", ("lrmf.data",)),
+            Group("Surfaces", "What a map does to a mesh.", ("lrmf.surfaces",)),
             Group("Figures", "What the chapters draw with.", ("lrmf.plots",)),
             Group("Training that moves", "Animations for pages and notebooks.", ("lrmf.player",)),
             Group("Closed forms", "The quantities behind the chapters.",
