@@ -93,8 +93,8 @@ MUTANTS = (
     ),
     two_sample(
         "tests: half of Wilks' statistic",
-        old="return float(2.0 * (len(a) * parts[0]",
-        new="return float(1.0 * (len(a) * parts[0]",
+        old="return float(2.0 * (highest(a)",
+        new="return float(1.0 * (highest(a)",
     ),
     two_sample(
         "tests: a score test of unlike samples",

@@ -87,8 +87,8 @@ MUTANTS = (
     ),
     specs(
         "actnorm: a start that has seen nothing passes",
-        old="if self.needs_data and any(np.isnan",
-        new="if False and any(np.isnan",
+        old="if any(np.isnan(np.asarray(result)).all()",
+        new="if False and any(np.isnan(np.asarray(result)).all()",
         tests=(FLOWS, "-k", "refused and forward"),
     ),
     jet(
@@ -110,7 +110,7 @@ MUTANTS = (
     ),
     noise(
         "dequantised: one noise for every minibatch",
-        old="np.random.default_rng([self._seed, _number(key)])",
+        old="np.random.default_rng([self._seed, self._content, _number(key)])",
         new="np.random.default_rng(self._seed)",
     ),
     noise(
