@@ -45,7 +45,7 @@ class Dequantized:
 
     >>> images = np.zeros((10, 4, 4), np.uint8)
     >>> x = Dequantized(images, seed=0)
-    >>> x.shape, 0.0 <= x[:2].min() <= x[:2].max() < 1 / 256
+    >>> x.shape, bool(0.0 <= x[:2].min() <= x[:2].max() < 1 / 256)
     ((10, 4, 4, 1), True)
     """
 
