@@ -82,8 +82,9 @@ class CycleGAN(_Critical):
         adversary_steps: updates of each critic, on minibatches of its own, before each update of
             the networks.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares.
-        seed, standardize, schedule, gradient_clip, validation_fraction, patience, snapshot_every,
-            checkpoint_every, dtype, devices, progress: as in `AlignFlow`.
+        seed, standardize, schedule, gradient_clip: as in `AlignFlow`.
+        validation_fraction, patience, snapshot_every, checkpoint_every: as in `AlignFlow`.
+        dtype, devices, progress: as in `AlignFlow`.
 
     Attributes:
         transform_, backward_: the networks F and G, each a `Map`.
@@ -199,8 +200,9 @@ class RevGAN(_Critical):
         adversary_steps: updates of each critic, on minibatches of its own, before each update of
             the flow.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares.
-        seed, standardize, schedule, gradient_clip, validation_fraction, patience, snapshot_every,
-            checkpoint_every, dtype, devices, progress: as in `AlignFlow`.
+        seed, standardize, schedule, gradient_clip: as in `AlignFlow`.
+        validation_fraction, patience, snapshot_every, checkpoint_every: as in `AlignFlow`.
+        dtype, devices, progress: as in `AlignFlow`.
 
     Attributes:
         transform_: the flow T.

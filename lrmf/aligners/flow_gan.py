@@ -59,8 +59,9 @@ class FlowGAN(GameAligner):
         adversary_steps: updates of the critic, on minibatches of its own, before each update of
             the flow.
         beta_1, beta_2: Adam's decay rates of the gradients' means and mean squares.
-        seed, standardize, schedule, gradient_clip, validation_fraction, patience, snapshot_every,
-            checkpoint_every, dtype, devices, progress: as in `AlignFlow`.
+        seed, standardize, schedule, gradient_clip: as in `AlignFlow`.
+        validation_fraction, patience, snapshot_every, checkpoint_every: as in `AlignFlow`.
+        dtype, devices, progress: as in `AlignFlow`.
 
     Attributes:
         transform_: the flow G, from N(0, I) to the data.
