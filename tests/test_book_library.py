@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from docutils import nodes
 from PIL import Image
+from sphinx import addnodes
 
 import lrmf
 from book.machinery import benchmarks_page, interface, pdf
@@ -157,6 +158,11 @@ def test_gallery_takes_captioned_figures_with_a_picture(tmp_path):
     (found,) = gallery["figures"](document, "page", tmp_path)
     assert (found.anchor, found.alt, found.caption) == ("fig-0", "alt 0", "What it shows.")
     assert found.file == tmp_path / "a.png"
+    caption = next(document.findall(nodes.caption))
+    caption.clear()
+    caption += [nodes.Text("The loss "), addnodes.pending_xref("", nodes.Text("eq-loss"))]
+    (found,) = gallery["figures"](document, "page", tmp_path)
+    assert found.caption == "alt 0."  # no reader knows a label
 
 
 def test_thumbnails_are_small_and_keep_their_proportions(tmp_path):

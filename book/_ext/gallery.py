@@ -14,6 +14,7 @@ from typing import Any
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from PIL import Image
+from sphinx import addnodes
 
 __all__ = ["Figure", "figures", "setup", "thumbnail"]
 
@@ -70,8 +71,18 @@ def figures(doctree: nodes.document, page: str, folder: Path) -> Iterator[Figure
             anchor=figure["ids"][0],
             file=file if file.is_absolute() else folder / file,
             alt=image.get("alt", ""),
-            caption=caption.astext().split(". ")[0].replace("\n", " ").rstrip(".") + ".",
+            caption=_sentence(caption, image.get("alt", "")),
         )
+
+
+def _sentence(caption: nodes.Element, alt: str) -> str:
+    """The first sentence of a caption; of the alt text where that one refers, or has TeX."""
+    text = caption.astext().split(". ")[0]
+    hidden = [node.astext() for node in caption.findall(nodes.math) if "\\" in node.astext()]
+    hidden += [node.astext() for node in caption.findall(addnodes.pending_xref)]
+    if alt and any(part in text for part in hidden):
+        text = alt.split(". ")[0]
+    return text.replace("\n", " ").rstrip(".") + "."
 
 
 def thumbnail(file: Path, target: Path) -> None:
