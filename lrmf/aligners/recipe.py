@@ -201,8 +201,8 @@ def run(
     # Check.
     for part in recipe.parts.values():
         if (part.kind is Density or part.of_noise) and isinstance(part.spec, Spec):
-            for domain in domains.keys() - set(recipe.noise):
-                for chunk in domains[domain].chunks():
+            for domain, x in domains.items():
+                for chunk in () if domain in recipe.noise else x.chunks():
                     part.spec.check_points(chunk, arguments[domain])
 
     # Standardise: from here to the restored models, points are standardised ones.
