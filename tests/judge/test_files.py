@@ -230,7 +230,11 @@ def test_a_bad_file_gets_a_message(capsys, tmp_path, make):
         ("b.csv", b"x,y\n1_000,2\n", r"b\.csv: column x holds text, '1_000' in line 2"),
         ("b.npy", np.ones((3, 0)), r"b\.npy has no columns, shape \(3, 0\)"),
         ("b.csv.gz", b"plain", r"b\.csv\.gz is damaged"),
-        ("b.csv.gz", gzip.compress(b"1,2\n" * 99, mtime=0)[:-9], r"b\.csv\.gz is damaged near line"),
+        (
+            "b.csv.gz",
+            gzip.compress(b"1,2\n" * 99, mtime=0)[:-9],
+            r"b\.csv\.gz is damaged near line",
+        ),
         ("b.csv", b'1,"' + b"2" * 200_000, r"b\.csv is damaged near line .*field larger"),
         ("b.xlsx", b"", r"b\.xlsx: unknown kind of file; its name must end in \.csv, "),
         ("b.parquet", b"no", r"b\.parquet is no Parquet file|b\.parquet needs pyarrow"),
