@@ -32,9 +32,9 @@ def problem(seed, k):
     return laws, slopes, shifts, images
 
 
-def generalised_jsd(densities):
-    middle = np.mean(densities, axis=0)
-    return np.mean([integral(relative(p, middle)) for p in densities])
+def generalised_jsd(densities, weights=None):
+    middle = np.average(densities, axis=0, weights=weights)
+    return np.average([integral(relative(p, middle)) for p in densities], weights=weights)
 
 
 def loss(laws, slopes, shifts, log_q):
@@ -115,11 +115,15 @@ def test_for_two_domains_it_is_twice_the_jensen_shannon_divergence(seed, record_
 
 
 @pytest.mark.statement("prop-md-range", control=True)
-def test_the_sum_over_pairs_has_another_range():
-    # Divergences of pairs, summed up, do not stay below k log k: three laws apart have 6 log 2.
-    apart = [stats.norm(6.0 * j, 0.4).pdf(GRID) for j in range(3)]
-    pairs = sum(2 * generalised_jsd([apart[i], apart[j]]) for i in range(3) for j in range(i))
-    assert pairs > 3 * np.log(3.0) + 0.1
+@seeds
+@domains
+def test_domains_that_do_not_count_alike_stay_below_it(seed, k):
+    # With other weights laws that are apart have k times the weights' entropy.
+    weights = np.random.default_rng(seed).dirichlet(np.full(k, 0.5))
+    apart = [stats.norm(6.0 * j - 12.0, 0.4).pdf(GRID) for j in range(k)]
+    found = k * generalised_jsd(apart, weights)
+    assert found == pytest.approx(k * stats.entropy(weights), abs=1e-6)
+    assert found < k * np.log(k) - 1e-3
 
 
 # thm-md-adversary
