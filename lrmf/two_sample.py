@@ -23,6 +23,7 @@ from scipy import stats
 
 from .checks import check_fraction, check_positive_int, check_seed
 from .distances import energy_distance, mmd2, permutation_test
+from .failures import DivergenceWarning, warn
 from .points import check_features, check_points
 from .specs import FlowSpec, Gaussian
 from .theory import gaussian
@@ -240,8 +241,11 @@ def score_test(
         null: ``"permutation"``, or ``"chi2"``, with as many degrees of freedom as K has ranks;
             refused for flows, whose parameters are not identified.
         steps: optimiser steps, for a flow.
-        ridge: ε, as a share of the largest eigenvalue of K.
+        ridge: ε, as a share of the largest eigenvalue of K; the chi-squared law takes none.
         n_permutations, seed: as in `mmd_test`; the seed is also that of the fit.
+
+    Warns:
+        DivergenceWarning: the fit of a flow diverged; its last good arrays are used.
 
     Raises:
         TypeError: a density that is no spec of a flow or `lrmf.Gaussian`.
@@ -265,7 +269,8 @@ def score_test(
             f"null='chi2' needs more points than the {gradients.shape[1]} parameters, got {m + n}; "
             "set null='permutation'"
         )
-    white, rank = _whitened(gradients, ridge)
+    # The law is that of the statistic without a ridge.
+    white, rank = _whitened(gradients, 0.0 if null == "chi2" else ridge)
 
     def from_rows(a: Array, b: Array) -> float:
         gap = white[a[:, 0].astype(int)].mean(axis=0) - white[b[:, 0].astype(int)].mean(axis=0)
@@ -372,6 +377,11 @@ def _flow_gradients(x: Array, spec: Any, steps: int, seed: int) -> Array:
         seed=np.random.SeedSequence(seed),
         progress=False,
     )
+
+    if fitted.outcome == "interrupted":  # a test of half a model would be another test
+        raise KeyboardInterrupt
+    if fitted.outcome == "diverged":
+        warn(f"the scores are those of a fit that {fitted.status}", DivergenceWarning)
 
     def log_prob(arrays: Any, point: Any) -> Any:
         return backend.models((role,), {role.name: arrays}, "float32")[role.name].log_prob(

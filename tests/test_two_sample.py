@@ -1,5 +1,7 @@
 """Two-sample tests: their level and power, how they calibrate, and what they refuse."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 import lrmf
+from lrmf.fitting import fit
 from lrmf.two_sample import (
     TwoSampleTest,
     classifier_test,
@@ -82,7 +85,7 @@ def test_the_likelihood_ratio_is_that_of_scipys_densities():
 
 def test_near_the_null_the_score_statistic_is_the_likelihood_ratio():
     x, y = pair(2, n=4000)
-    score = score_test(x, y, null="chi2", ridge=0.0)
+    score = score_test(x, y, null="chi2")
     ratio = likelihood_ratio_test(x, y, null="chi2")
     assert score.statistic == pytest.approx(ratio.statistic, rel=0.05)
     assert score.how == ratio.how
@@ -181,3 +184,20 @@ def test_a_relabelling_that_leaves_a_side_flat_counts_as_extreme():
     x[:, 1] = 0.0
     with pytest.raises(ValueError, match="a feature of x is a function of others, or constant"):
         likelihood_ratio_test(x, y)
+
+
+@pytest.mark.parametrize("outcome", ["interrupted", "diverged"])
+def test_a_fit_that_did_not_end_is_told(outcome, monkeypatch):
+    def cut(*arguments, **options):
+        return dataclasses.replace(
+            fit(*arguments, **options), outcome=outcome, status="diverged at 2"
+        )
+
+    monkeypatch.setattr("lrmf.fitting.fit", cut)
+    told = (
+        pytest.raises(KeyboardInterrupt)
+        if outcome == "interrupted"
+        else pytest.warns(lrmf.DivergenceWarning, match="a fit that diverged at 2")
+    )
+    with told:
+        score_test(*pair(0), density=lrmf.Affine(), steps=2, n_permutations=9)
