@@ -276,7 +276,9 @@ def test_many_domains_far_from_each_other():
         for k, y in enumerate((a, b, c)):
             moved = model.transform(x, domain=j, to=k)
             np.testing.assert_allclose(moved.mean(axis=0), y.mean(axis=0), atol=1e-3 * y.std())
-            np.testing.assert_allclose(moved.std(axis=0), y.std(axis=0), rtol=0.5)
+            # Features that are stretched alike share a factor, so proportions stay.
+            sizes = [np.linalg.norm(z.std(axis=0)) for z in (moved, y)]
+            assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
             back = model.inverse_transform(moved, domain=j, to=k)
             np.testing.assert_allclose(back, x, atol=1e-4 * x.std())
     # Untrained densities of standardised points are all the same, so that the bound is zero.
