@@ -1,6 +1,8 @@
 """The embeddings of digits that come with the book, and the command that makes them."""
 
 import importlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -38,8 +40,10 @@ def bundle(request, saved):
 
 @pytest.fixture(scope="module")
 def train():
-    """Imported when it is needed: Keras takes seconds."""
-    return importlib.import_module("book.results.embedded_digits.training").train
+    """In a process of its own: Keras takes the backend of whoever imported it first."""
+    function = importlib.import_module("book.results.embedded_digits.training").train
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield lambda *arguments, **options: pool.submit(function, *arguments, **options).result()
 
 
 @pytest.fixture(scope="module")
