@@ -13,6 +13,16 @@ from lrmf.aligners.base import Aligner
 BACKENDS = ("jax", "tfp")
 
 
+def back(model: Any, y: np.ndarray) -> np.ndarray:
+    """A target's points mapped by the inverse, or by the network that stands in its place."""
+    return (getattr(model, "translate_back", None) or model.inverse_transform)(y)
+
+
+def mapped(model: Any, x: np.ndarray) -> np.ndarray:
+    """T(x) of a flow, or of another map."""
+    return model.forward(x)[0] if isinstance(model, lrmf.Flow) else model.image(x)
+
+
 @dataclass(frozen=True)
 class Case:
     """An aligner, and what the generic checks have to know of it.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lrmf
-from tests.aligners.aligner_cases import CASES
+from tests.aligners.aligner_cases import CASES, back, mapped
 
 PAIR = lrmf.data.moons(n=300, seed=0)
 OTHER = lrmf.data.moons(n=300, seed=1)
@@ -25,16 +25,6 @@ def make(name, **changes):
     steps = {k: 3 for k in ("steps", "private_steps", "refit_steps") if k in case.parameters()}
     start = {"start": None} if "start" in case.parameters() else {}
     return case.kind(**case.settings | steps | start | {"snapshot_every": 1} | changes)
-
-
-def back(model, y):
-    """Of a target's points: by the inverse, or by the network that stands in its place."""
-    return (getattr(model, "translate_back", None) or model.inverse_transform)(y)
-
-
-def mapped(model, x):
-    """T(x) of a flow, or of another map."""
-    return model.forward(x)[0] if isinstance(model, lrmf.Flow) else model.image(x)
 
 
 def by_hand(own):
