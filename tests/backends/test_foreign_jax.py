@@ -164,7 +164,7 @@ def test_an_aligner_takes_flowjax_objects():
     model = lrmf.LRMF(
         transform=affine(),
         density=lrmf.Gaussian(),
-        learning_rate=0.02,
+        learning_rate=0.05,
         steps=600,
         progress=False,
     )
