@@ -97,6 +97,8 @@ def test_axe_sees_a_violation_where_there_is_one(chromium, show):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_loads_less_than_a_megabyte(chromium, server, show, page):
+    chromium.execute_cdp_cmd("Network.enable", {})
+    chromium.execute_cdp_cmd("Network.clearBrowserCache", {})  # of pages that were open before
     chromium.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     _, sent = server
     sent.clear()
