@@ -185,6 +185,12 @@ class TestStart:
         _, moved = self.start(a, PAIR.target)
         np.testing.assert_allclose(moved.std(axis=0), PAIR.target.std(axis=0), rtol=1e-2)
 
+    def test_new_points_are_measured_in_their_own_units(self):
+        a = PAIR.source * 1e39  # beyond float32 in the units of the target
+        _, moved = self.start(a, PAIR.target)
+        assert np.isfinite(moved).all()
+        np.testing.assert_allclose(moved.mean(axis=0), PAIR.target.mean(axis=0), atol=1e-2)
+
     @pytest.mark.parametrize("changes", [{"start": "identity"}, {"standardize": "together"}])
     def test_at_the_identity_where_that_is_asked_for(self, changes):
         a = PAIR.source + 30.0

@@ -339,3 +339,13 @@ def test_a_missing_package_names_the_extra(monkeypatch, package, ask):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r'pip install "lrmf\[meshes\]"'):
         ask()
+
+
+def test_a_point_by_area_has_the_label_of_the_nearest_corner(corner):
+    mesh = replace(corner, labels=[0, 1, 2, 3], parts=("origin", "x", "y", "z"))
+    points, labels = mesh.sample(200, noise=0.0, seed=0)
+    # On the face that faces the origin, that is nearer than the face's own corners.
+    sides = points.sum(axis=1) < 0.999
+    distances = np.linalg.norm(points[sides, None] - mesh.vertices, axis=2)
+    np.testing.assert_array_equal(labels[sides], distances.argmin(axis=1))
+    assert set(labels[~sides]) == {1, 2, 3}
