@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrmf.data.mesh import Mesh
+from lrmf.data.mesh import Mesh, face_normals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,10 +115,7 @@ def shading(seen: Array, faces: NDArray[np.int64]) -> tuple[Array, NDArray[np.bo
 
     ``seen`` are vertices in the camera's axes. Lambert's law for the side that one sees.
     """
-    a, b, c = np.moveaxis(seen[faces], 1, 0)
-    normals = np.cross(b - a, c - a)
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    normals = normals / np.where(lengths > 0, lengths, 1.0)
+    normals, _ = face_normals(seen, faces)
     outside = normals[:, 2] >= 0
     lit = np.where(outside, 1.0, -1.0) * (normals @ LIGHT)
     return AMBIENT + (1.0 - AMBIENT) * np.maximum(lit, 0.0), outside

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrmf.checks import check_positive_int
-from lrmf.data.mesh import Mesh
+from lrmf.data.mesh import Mesh, face_normals
 from lrmf.points import check_features, check_points
 from lrmf.units import back, exponent, scaled
 
@@ -192,10 +192,7 @@ def skin(mesh: Mesh, moved: ArrayLike, *, k: int = 10) -> Skin:
 
 def _agreement(vertices: Array, faces: NDArray[np.int64], pairs: NDArray[np.int64]) -> Array:
     """For each face, its normal times the sum of those of its neighbours (pairs of faces)."""
-    a, b, c = np.moveaxis(vertices[faces], 1, 0)
-    normals = np.cross(b - a, c - a)
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    normals = normals / np.where(lengths > 0, lengths, 1.0)
+    normals, _ = face_normals(vertices, faces)
     one, other = pairs.T
     products = np.sum(normals[one] * normals[other], axis=1)
     n = len(faces)

@@ -77,8 +77,7 @@ class Mesh:
     @cached_property
     def face_areas(self) -> Array:
         """The area of each face, shape (m,), in squared units of the vertices."""
-        a, b, c = np.moveaxis(self.vertices[self.faces], 1, 0)
-        return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+        return face_normals(self.vertices, self.faces)[1]
 
     @property
     def vertex_areas(self) -> Array:
@@ -265,6 +264,14 @@ class MeshPair:
 
     def __repr__(self) -> str:
         return f"MeshPair({self.name!r}, source={self.source!r}, target={self.target!r})"
+
+
+def face_normals(vertices: Array, faces: NDArray[np.int64]) -> tuple[Array, Array]:
+    """The unit normal of each face ``(m, 3)``, zero of one without area, and its area ``(m,)``."""
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    normals = np.cross(b - a, c - a)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals / np.where(lengths > 0, lengths, 1.0), lengths[:, 0] / 2
 
 
 def _vertices(values: object) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -239,15 +239,7 @@ def _like(first: Table, second: Table) -> Table:
                 "name those that both have with --columns"
             )
         order = [second.columns.index(name) for name in first.columns]
-        return Table(
-            path=second.path,
-            columns=first.columns,
-            named=True,
-            rows=second.rows,
-            points=second.points[:, order],
-            numbers=second.numbers,
-            dropped=second.dropped,
-        )
+        return replace(second, columns=first.columns, points=second.points[:, order])
     if len(first.columns) != len(second.columns):
         raise ValueError(
             f"{second.path} has {len(second.columns)} columns, {first.path} has "

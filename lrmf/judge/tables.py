@@ -163,25 +163,23 @@ def _open(path: str, wanted: Sequence[str] | None) -> tuple[list[str], bool, Ite
 
 def _chosen(path: str, names: Sequence[str], wanted: Sequence[str] | None) -> list[int]:
     """Which columns of a file are meant."""
+    names = list(names)
+    meant = names if wanted is None else wanted
+    if twice := sorted({name for name in meant if names.count(name) > 1}):
+        raise ValueError(f"{path} has several columns {', '.join(twice)}; rename them")
     if wanted is None:
-        twice = sorted({name for name in names if list(names).count(name) > 1})
-        if twice:
-            raise ValueError(f"{path} has several columns {', '.join(twice)}; rename them")
         if "" in names:
             raise ValueError(
-                f"column {list(names).index('') + 1} of {path} has no name; it may be a row index, "
+                f"column {names.index('') + 1} of {path} has no name; it may be a row index, "
                 "which is no feature: name the columns to judge with --columns, or name this one"
             )
         return list(range(len(names)))
-    twice = sorted({name for name in wanted if list(names).count(name) > 1})
-    if twice:
-        raise ValueError(f"{path} has several columns {', '.join(twice)}; rename them")
     if not wanted:
         raise ValueError("columns names none; name those to judge, or leave it out")
     lacking = [name for name in wanted if name not in names]
     if lacking:
         raise ValueError(f"{path} has no column {', '.join(lacking)}; it has {_listed(names)}")
-    return [list(names).index(name) for name in wanted]
+    return [names.index(name) for name in wanted]
 
 
 def _listed(names: Sequence[str]) -> str:
