@@ -32,7 +32,7 @@ FORMS = {
         "density": lrmf.Gaussian(),
         "learning_rate": 0.05,
         "adversary_learning_rate": 0.1,
-        "private_steps": 250,
+        "private_steps": 300,
     },
 }
 every_form = pytest.mark.parametrize("form", FORMS)

@@ -156,14 +156,14 @@ def test_points_that_coincide_do_not_spoil_the_gradient(kind, backend):
     assert all(np.isfinite(gradient).all() for gradient in gradients.values())
 
 
-# The other costs differ in the loss alone, and the backends give the same flow: both are tested.
-@pytest.mark.parametrize(
-    ("kind", "backend"),
-    [("gaussian", "jax"), ("triangular-gap", "tfp"), ("emd", "tfp"), ("sinkhorn", "jax")],
-)
-def test_held_out_moments_are_aligned(kind, backend):
+# The other costs differ in the loss alone, which is tested.
+one_of_each = pytest.mark.parametrize("kind", ["gaussian", "triangular-gap", "emd", "sinkhorn"])
+
+
+@one_of_each
+def test_held_out_moments_are_aligned(kind):
     train = lrmf.data.blobs(n=2000, seed=2)
-    model = make(kind, backend=backend, steps=700, batch_size=128, learning_rate=0.1)
+    model = make(kind, steps=700, batch_size=128, learning_rate=0.1)
     model.fit(Xs=train.source, Xt=train.target)
     assert model.status_ == "finished: 700 steps."
     moved = model.transform(TEST.source)
@@ -175,7 +175,7 @@ def test_held_out_moments_are_aligned(kind, backend):
     assert history[-50:].mean() < 0.1 * history[0]
 
 
-@each_kind
+@one_of_each
 def test_both_backends_give_the_same_losses_and_the_same_flow(kind):
     settings = {
         "steps": 20,

@@ -21,7 +21,7 @@ def fitted(request):
 
 @pytest.fixture(scope="module")
 def unaligned(fitted):
-    """The same aligner with settings under which it can't align; its fit takes no time."""
+    """The same aligner with settings under which it can't align."""
     bound, _ = fitted
     return fit(bound.make(**bound.case.unaligned))
 
@@ -87,8 +87,10 @@ class TestParameters:
 class TestFit:
     def test_fitting_again_with_labels_is_the_first_fit(self, fitted):
         bound, model = fitted
-        other = fit(bound.make(**bound.case.unaligned), PAIR.target[:, :1], PAIR.source[:, :1])
-        assert other.event_shape_ == (1,)
+        # TFP compiles for another number of features in seconds.
+        kept = slice(2 if bound.backend == "tfp" else 1)
+        other = fit(bound.make(**bound.case.unaligned), PAIR.target[:, kept], PAIR.source[:, kept])
+        assert other.event_shape_ == (kept.stop,)
         parameters = bound.make().get_params()
         other.set_params(**parameters)
         source, target = PAIR.source.copy(), PAIR.target.copy()

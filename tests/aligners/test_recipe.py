@@ -40,7 +40,7 @@ def fitted(request):
     return model, seen
 
 
-@pytest.mark.parametrize("error", [RuntimeError, MemoryError, OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [MemoryError, OSError, KeyboardInterrupt])
 def test_a_fit_that_fails_in_any_stage_leaves_the_aligner_as_it_was(fitted, monkeypatch, error):
     model, seen = fitted
     before = dict(vars(model))

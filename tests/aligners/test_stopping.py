@@ -47,7 +47,12 @@ def refused_certificate(model):
 class TestDivergence:
     @pytest.mark.parametrize("learning_rate", [1e3, 1e30])
     @pytest.mark.parametrize(
-        "density", [lrmf.Gaussian(), lrmf.RealNVP(blocks=2, hidden=(8,))], ids=["normal", "nvp"]
+        ("backend", "density"),
+        [
+            pytest.param("jax", lrmf.Gaussian(), id="jax-normal"),
+            pytest.param("tfp", lrmf.Gaussian(), id="tfp-normal"),
+            pytest.param("jax", lrmf.RealNVP(blocks=2, hidden=(8,)), id="jax-nvp"),
+        ],
     )
     def test_absurd_learning_rate(self, small, backend, learning_rate, density):
         model = fit(small(backend=backend, learning_rate=learning_rate, density=density))
@@ -308,8 +313,8 @@ SETTINGS = {
     "start": "identity",
     "standardize": False,  # `sabotage` knows the sides by their values
     "steps": 400,
-    "private_steps": 250,
-    "refit_steps": 250,
+    "private_steps": 300,
+    "refit_steps": 300,
     "batch_size": 32,
     "learning_rate": 0.02,
     "snapshot_every": 100,

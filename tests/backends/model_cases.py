@@ -4,7 +4,6 @@ import contextlib
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 
 import lrmf
 from lrmf.specs import Convolutional, Dense, FlowSpec, Shift, Spec
@@ -70,12 +69,9 @@ CASES = {
     "positive-definite-1": Case(lrmf.Affine(kind="positive_definite"), 1),
     "positive-definite-2": Case(lrmf.Affine(kind="positive_definite"), 2),
     "positive-definite-3": Case(lrmf.Affine(kind="positive_definite"), 3),
-    "realnvp-2-one-block": Case(lrmf.RealNVP(blocks=1, hidden=HIDDEN), 2),
-    "realnvp-2-two-blocks": Case(lrmf.RealNVP(blocks=2, hidden=HIDDEN), 2),
     "realnvp-2-four-blocks": Case(lrmf.RealNVP(blocks=4, hidden=(8, 8)), 2),
     "realnvp-3-three-blocks": Case(lrmf.RealNVP(blocks=3, hidden=HIDDEN), 3),
     "realnvp-3-no-hidden-layer": Case(lrmf.RealNVP(blocks=2, hidden=()), 3),
-    "realnvp-5-four-blocks": Case(lrmf.RealNVP(blocks=4, hidden=HIDDEN), 5),
     "realnvp-5-split-four": Case(lrmf.RealNVP(blocks=3, hidden=HIDDEN, split=4), 5),
     "nice-3": Case(lrmf.NICE(blocks=2, hidden=HIDDEN), 3),
     "spline-3": Case(lrmf.SplineFlow(blocks=1, hidden=HIDDEN, bins=3), 3),
@@ -116,9 +112,7 @@ CASES = {
     "histogram-1": Case(lrmf.Histogram(edges=EDGES), 1),
     "histogram-2": Case(lrmf.Histogram(edges=(EDGES, (-12.0, -1.0, 0.5, 12.0))), 2),
 }
-#: Compositions whose parts are few, each compiled in seconds: a check that others imply is left
-#: out. A map that agrees with its Jacobian, and an inverse that undoes it with log-determinants
-#: that cancel, are a pair; so are gradients that agree between two backends, and gradients.
+#: Compositions whose parts are few, each compiled in seconds: what parts decide is tried in theirs.
 COMPOSED = (
     *("nice-3", "spline-3", "maf-3", "iaf-3"),
     *("chain-2", "channels-4x4x2", "checkerboard-4x4x1"),
@@ -138,33 +132,6 @@ def affordable(name: str, backend: str) -> bool:
     do for most; `test_continuous.py` compares those of both blocks with JAX's, once.
     """
     return not (name == "ffjord-2" and backend == "tfp")
-
-
-def where_affordable(names: list[str]) -> pytest.MarkDecorator:
-    """Each case in each backend that gives its gradients in time."""
-    return pytest.mark.parametrize(
-        ("name", "backend"),
-        [
-            pytest.param(name, backend, id=f"{name}-{backend}")
-            for name in names
-            for backend in BACKENDS
-            if affordable(name, backend)
-        ],
-    )
-
-
-def in_both_directions(names: list[str]) -> pytest.MarkDecorator:
-    """`where_affordable`, each case forwards and inverted."""
-    return pytest.mark.parametrize(
-        ("name", "direction", "backend"),
-        [
-            pytest.param(name, direction, backend, id=f"{name}-{direction}-{backend}")
-            for name in names
-            for direction in ("forward", "inverse")
-            for backend in BACKENDS
-            if affordable(name, backend) and not (name in COMPOSED and direction == "inverse")
-        ],
-    )
 
 
 def tolerance(name: str, otherwise: float) -> float:
@@ -187,30 +154,19 @@ def native(backend: str, x: np.ndarray):
     return lrmf.get_backend(backend).asarray(x, str(x.dtype))
 
 
-def jacobians(backend: str, function, x: np.ndarray) -> np.ndarray:
-    """Jacobians ``(n, outputs, inputs)`` of a map of batches, by automatic differentiation.
+def jacobians(function, x: np.ndarray, *, step: float = 1e-4) -> np.ndarray:
+    """Jacobians ``(n, outputs, inputs)`` of a map of batches, by central differences.
 
-    Entries of images are counted row by row.
+    Entries of images are counted row by row. All points go through in one batch, for which a solver
+    chooses its steps together: it is one smooth map of them.
     """
-    shape, rows = x.shape[1:], x.reshape(len(x), -1)
-    if backend == "jax":
-        import jax
-
-        with native_scope("jax"):
-            # Compiled at once: dispatching each operation by itself costs seconds.
-            row_wise = jax.jacrev(lambda row: function(row.reshape(1, *shape)).reshape(-1))
-            return np.asarray(jax.jit(jax.vmap(row_wise))(native("jax", rows)))
-    import tensorflow as tf
-
-    with tf.GradientTape(persistent=True) as tape:
-        inputs = native("tfp", rows)
-        tape.watch(inputs)
-        outputs = function(tf.reshape(inputs, x.shape))
-        columns = tf.unstack(tf.reshape(outputs, [len(x), -1]), axis=1)
-    return np.stack([tape.gradient(column, inputs).numpy() for column in columns], axis=1)
+    n, d = len(x), x[0].size
+    moved = x.reshape(n, 1, 1, d) + step * np.array([1.0, -1.0])[:, None, None] * np.eye(d)
+    ahead, behind = np.moveaxis(function(moved.reshape(-1, *x.shape[1:])).reshape(n, 2, d, d), 1, 0)
+    return np.swapaxes(ahead - behind, 1, 2) / (2 * step)
 
 
 def relative_error(value: np.ndarray, reference: np.ndarray) -> float:
-    """The largest difference, relative to the largest entry."""
+    """The largest difference, relative to the largest entry; where all are zero, as it is."""
     scale = np.abs(reference).max(initial=0.0)
-    return float(np.abs(value - reference).max(initial=0.0) / scale) if scale else 0.0
+    return float(np.abs(value - reference).max(initial=0.0) / (scale or 1.0))

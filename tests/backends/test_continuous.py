@@ -72,7 +72,7 @@ def test_points_go_where_scipy_takes_them(backend):
 
 
 @both_backends
-@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize("d", [1, 3])
 def test_a_linear_field_is_the_matrix_exponential(d, backend):
     rng = np.random.default_rng(d)
     spec = lrmf.FFJORD(blocks=2, hidden=(), rtol=1e-8, atol=1e-8)
@@ -167,8 +167,8 @@ def test_probes_serve_training_alike_in_both_backends():
         np.testing.assert_allclose(gradient, tfp[1]["density"][name], atol=1e-4)
 
 
-@both_backends
-def test_a_probed_loss_is_that_of_its_probes(backend):
+def test_a_probed_loss_is_that_of_its_probes():
+    # TFP's is compared with it above.
     # One block of a linear field: each point's log-determinant is its probe's quadratic form.
     rng = np.random.default_rng(0)
     spec = lrmf.FFJORD(blocks=1, hidden=(), trace="hutchinson", rtol=1e-8, atol=1e-8)
@@ -176,7 +176,7 @@ def test_a_probed_loss_is_that_of_its_probes(backend):
     arrays["block_0/layer_0/weight"] = weight = rng.normal(size=(3, 3))
     x, eps = rng.normal(size=(5, 3)), probes(5, 3)
     role = (Role("density", lrmf.Density, spec, (3,)),)
-    value, _ = lrmf.get_backend(backend).loss_and_gradients(
+    value, _ = lrmf.get_backend("jax").loss_and_gradients(
         likelihood, role, {"density": arrays}, {"data": x}, dtype="float64"
     )
     z = x @ expm(-weight)
@@ -209,7 +209,7 @@ def test_a_certificate_after_training_with_probes_is_exact():
         density=small,
         steps=40,
         private_steps=40,
-        refit_steps=20,
+        refit_steps=40,
         learning_rate=0.02,
         standardize=False,  # so that the arrays alone make the densities below
         progress=False,
@@ -223,9 +223,9 @@ def test_a_certificate_after_training_with_probes_is_exact():
     assert np.isfinite(certificate.bound)
 
 
+# Here TFP's solver has to give NaN under XLA; JAX's does under compilation, below.
 @pytest.mark.slow
-@both_backends
-def test_training_stops_with_the_solvers_cure_and_the_last_good_arrays(backend):
+def test_training_stops_with_the_solvers_cure_and_the_last_good_arrays():
     spec = lrmf.FFJORD(blocks=1, hidden=(4,), max_steps=6)
     rng = np.random.default_rng(0)
     arrays = {
@@ -237,7 +237,7 @@ def test_training_stops_with_the_solvers_cure_and_the_last_good_arrays(backend):
         roles(spec, lrmf.Gaussian()),
         arrays,
         data((2,)),
-        backend=lrmf.get_backend(backend),
+        backend=lrmf.get_backend("tfp"),
         config=FitConfig(steps=60, chunk=10, learning_rate=2.0, schedule="constant"),
         seed=np.random.SeedSequence(0),
         progress=False,

@@ -32,7 +32,7 @@ __all__ = ["TFPBackend", "backend"]
 
 # Models of the same kind share one graph for each shape. It gives the same numbers as operation by
 # operation, sixty times as fast where a differential equation is solved.
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _graph(
     backend: TFPBackend, method: str, spec: Any, shape: Shape, dtype: str
 ) -> Callable[..., Any]:
