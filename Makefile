@@ -129,8 +129,9 @@ address: $(INSTALLED) ## put the repository's address in: make address URL=... B
 	$(BIN)/python -m book.machinery.notebooks
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file
+bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file and its page
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m book.machinery.benchmarks_page
 
 .PHONY: package
 package: ## build wheel and sdist, use the wheel in an empty environment: EXTRA=tfp CONSTRAINTS=...

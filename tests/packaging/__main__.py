@@ -30,7 +30,8 @@ rng = np.random.default_rng(0)
 np.savetxt("a.csv", rng.normal(size=(400, 2)), delimiter=",")
 np.savetxt("b.csv", rng.normal(size=(400, 2)) + 2.0, delimiter=",")
 for path in pathlib.Path(sys.argv[1]).glob("*.lrmf"):
-    name = {"version_1_aub": "AUB", "version_1_coral": "CORAL"}.get(path.stem, "LRMF")
+    others = {"version_1_aub": "AUB", "version_1_coral": "CORAL", "version_2": "AUB"}
+    name = others.get(path.stem, "LRMF")
     options = {} if name == "CORAL" else {"backend": sys.argv[2]}
     model = getattr(lrmf, name).load(path, **options)
     moved = model.transform(rng.normal(size=(3, *model.event_shape_)))
@@ -112,8 +113,9 @@ def use(python: str, folder: Path, backend: str) -> None:
     said = run([python, "-c", code], folder)
     assert said.startswith("aligned"), said
     say("loading the files of every version")
-    loaded = run([python, "-c", _USE, str(ROOT / "tests" / "files"), backend], folder)
-    assert "version_1.lrmf" in loaded, loaded
+    files = ROOT / "tests" / "files"
+    loaded = run([python, "-c", _USE, str(files), backend], folder).splitlines()[-1]
+    assert loaded.split() == sorted(path.name for path in files.glob("*.lrmf")), loaded
     say("judging two files")
     judge = [python, "-m", "lrmf", "judge", "a.csv", "b.csv"]
     assert run(judge, folder, code=1).startswith("not aligned")
