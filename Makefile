@@ -134,7 +134,7 @@ bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSO
 	$(BIN)/python -m book.machinery.benchmarks_page
 
 .PHONY: package
-package: ## build wheel and sdist, use the wheel in an empty environment: EXTRA=tfp CONSTRAINTS=...
+package: ## build wheel and sdist, use the wheel in an empty environment: EXTRA=tfp CONSTRAINTS=...; EXTRA=none is quick
 	$(PYTHON) -m tests.packaging --extras $(or $(EXTRA),jax) $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS))
 
 .PHONY: interface

@@ -38,7 +38,7 @@ EXPECTED = {
     "lrd": ["book/library/interface/judge#lrmf.lrd"],
     "certificate": [
         "book/library/interface/judge#lrmf.Certificate",
-        "book/library/guide#reading-the-certificate",
+        "book/appendix/notation#term-certificate",
     ],
     "API": [
         "book/library/interface/aligners",
@@ -49,6 +49,7 @@ EXPECTED = {
     "how do I install": ["book/library/install"],
     "How can I align two data frames?": ["book/library/quick_start"],
     "install": ["book/library/install"],
+    "interface": ["book/library/interface/aligners"],
     "quick start": ["book/library/quick_start"],
     "getting started": ["book/library/quick_start"],
     "d_Lambda": ["book/likelihood_ratio/distance#def-lrd", "book/appendix/notation"],

@@ -18,15 +18,12 @@ from sphinx.search.en import SearchEnglish
 
 __all__ = ["SPELLINGS", "WORDS", "OneSpelling", "one_spelling", "setup"]
 
+_INTERFACE = tuple(f"book/library/interface/{n}" for n in ("aligners", "models", "judge", "data"))
 #: What is typed, and the places that are meant: pages, or anchors on them.
 WORDS: dict[str, tuple[str, ...]] = {
-    "API": (
-        "book/library/interface/aligners",
-        "book/library/interface/models",
-        "book/library/interface/judge",
-        "book/library/interface/data",
-    ),
-    "API reference": ("book/library/interface/aligners",),
+    "API": _INTERFACE,
+    "API reference": _INTERFACE,
+    "interface": _INTERFACE,
     "tutorial": ("book/library/quick_start",),
     "getting started": ("book/library/quick_start",),
     "command line": ("book/library/judge_files",),

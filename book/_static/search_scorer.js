@@ -6,8 +6,14 @@ var Scorer = {
   score: ([page, title, anchor, description, score]) => {
     // Fifteen aligners have a method `certificate`; the class is what one looks for.
     if (/^Python (method|attribute|property|data)/.test(description || "")) return score - 8;
+    if (description) return score;
+    // The glossary says what a name means, after the thing that has it.
+    if (anchor.startsWith("#term-")) return Math.min(score, 15.75);
+    // Of a page and its section, the section.
+    if (anchor) return score + 0.5;
     // Lists that name everything.
     if (/^book\/appendix\/(statements|claims)$/.test(page)) return score - 2;
+    if (/^book\/library\/interface\//.test(page) && score < 100) return Math.min(score, 4);
     return score;
   },
   objNameMatch: 11,
