@@ -17,6 +17,7 @@ from benchmarks.__main__ import main, parse, workloads
 from benchmarks.peers import ours
 from benchmarks.worker import Worker
 from benchmarks.workload import PARITY_STEPS, Arrays, Data, Workload
+from book.machinery import benchmarks_page
 from lrmf.fitting import FitConfig
 
 # TFP asks for TensorFlow's version this way when it is first used.
@@ -456,6 +457,26 @@ class TestReport:
         measured = {**document(**GOOD), "budgets": [math.nan]}
         with pytest.raises(ValueError, match="not JSON compliant"):
             report.write(measured, tmp_path)
+
+
+def test_the_page_has_a_table_for_what_was_measured() -> None:
+    measured = document(**GOOD)
+    measured["machine"]["memory_bytes"] = 2**34
+    measured["versions"] = dict.fromkeys(("jax", "tensorflow", "lrmf", "ott-jax"), "1.0")
+    assert "nothing yet on other dimensions and batches." in benchmarks_page.page_text(measured)
+    usual = measured["training"][0]
+    measured["training"] += [{**usual, "features": 32}, {**usual, "batch": 4096}]
+    text = benchmarks_page.page_text(measured)
+    for row in (
+        "| 32 | 100 (1.0 GB) | 100 (1.0 GB) | 100 (1.0 GB) |",
+        "| 4,096 | 100 (1.0 GB) |",
+        "| 1,000,000 | 9.00 s (0.11 GB) |",
+        "| 5,000 | 7.2 | 1.1 GB |",
+        "| 2 | 20 |",
+        "| flow matching (1,234) | 9.0 | 0.5 | 0.10 (0.09 to 0.11) | 0.90 (0.81 to 0.99) |",
+    ):
+        assert row in text
+    assert "nothing yet" not in text
 
 
 class TestContinuous:
