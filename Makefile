@@ -143,6 +143,7 @@ interface: $(INSTALLED) ## write the pages of the interface and of the benchmark
 	$(BIN)/python -m book.machinery.benchmarks_page
 
 .PHONY: pdf
+pdf: export LRMF_PDF := 1 # the pages say so
 pdf: book ## the book as one PDF, printed by Chromium: _build/lrmf.pdf
 	$(BIN)/python -m book.machinery.pdf
 
