@@ -187,6 +187,27 @@ def test_thumbnails_are_small_and_keep_their_proportions(tmp_path):
         assert small.size == (320, 160)
 
 
+def test_one_page_for_all_writes_what_pages_write():
+    pages = runpy.run_path(str(ROOT / "book" / "_ext" / "static_pages.py"))
+
+    class Registry:
+        translation_handlers = {"html": {"cell": 1, "proof": 2}, "singlehtml": {"proof": 3}}
+
+    class App:
+        registry = Registry()
+
+    pages["_nodes_of_one_page"](App())
+    assert Registry.translation_handlers["singlehtml"] == {"cell": 1, "proof": 3}
+
+
+def test_downloads_are_what_is_there():
+    downloads = runpy.run_path(str(ROOT / "book" / "_ext" / "downloads.py"))
+    (menu,) = downloads["buttons"]("book/a/b", notebook=True, pdf="../../lrmf.pdf")
+    assert [link["url"] for link in menu["buttons"]] == ["b.ipynb", "../../lrmf.pdf"]
+    (menu,) = downloads["buttons"]("book/a/b", notebook=True, pdf=None)
+    assert [link["url"] for link in menu["buttons"]] == ["b.ipynb"]
+
+
 def test_without_a_browser_there_is_no_pdf(monkeypatch, capsys):
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     with pytest.raises(FileNotFoundError, match="no Chromium was found; install one of"):
