@@ -129,11 +129,12 @@ address: $(INSTALLED) ## put the repository's address in: make address URL=... B
 	$(BIN)/python -m book.machinery.notebooks
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file
+bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file and its page
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m book.machinery.benchmarks_page
 
 .PHONY: package
-package: ## build wheel and sdist, use the wheel in an empty environment: EXTRA=tfp CONSTRAINTS=...
+package: ## build wheel and sdist, use the wheel in an empty environment: EXTRA=tfp CONSTRAINTS=...; EXTRA=none is quick
 	$(PYTHON) -m tests.packaging --extras $(or $(EXTRA),jax) $(if $(CONSTRAINTS),--constraints $(CONSTRAINTS))
 
 .PHONY: interface
@@ -142,6 +143,7 @@ interface: $(INSTALLED) ## write the pages of the interface and of the benchmark
 	$(BIN)/python -m book.machinery.benchmarks_page
 
 .PHONY: pdf
+pdf: export LRMF_PDF := 1 # the pages say so
 pdf: book ## the book as one PDF, printed by Chromium: _build/lrmf.pdf
 	$(BIN)/python -m book.machinery.pdf
 

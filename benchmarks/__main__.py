@@ -6,11 +6,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import continuous
+from benchmarks import continuous, matching, scaling
 from benchmarks.cold import Backend, certified_moons, import_time
 from benchmarks.hardware import describe, versions
 from benchmarks.peers import PEERS, available
@@ -18,7 +19,7 @@ from benchmarks.report import budgets, summarised, text, write
 from benchmarks.training import measure
 from benchmarks.workload import Workload
 
-__all__ = ["main", "parse"]
+__all__ = ["main", "parse", "workloads"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MODULES = ("lrmf", "numpy")
@@ -31,13 +32,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m benchmarks",
         description="Speed, start-up time and memory, next to other libraries. Run it on a "
         "machine that does nothing else. --repeats 0, --continuous-repeats 0, "
-        "--cold-repeats 0 and --import-repeats 0 leave a part out.",
+        "--scaling-repeats 0, --matching-repeats 0, --cold-repeats 0 and --import-repeats 0 leave "
+        "a part out. Peers that are not installed are left out: pip install '.[bench]'.",
     )
     parser.add_argument("--hidden", type=_positive, nargs="+", default=[64, 128, 512], metavar="H")
+    parser.add_argument("--features", type=_positive, nargs="*", default=[8, 32, 128], metavar="D")
+    parser.add_argument("--batch", type=_positive, nargs="*", default=[64, 1024, 4096], metavar="N")
     parser.add_argument("--peers", nargs="+", choices=tuple(PEERS), default=list(PEERS))
     parser.add_argument("--repeats", type=_count, default=5, help="rounds over all peers")
     parser.add_argument("--seconds", type=_seconds, default=2.0, help="per peer and round")
     parser.add_argument("--continuous-repeats", type=_count, default=3, help="of FFJORD")
+    parser.add_argument(
+        "--scaling-repeats", type=_count, default=3, help="of rows, points, devices"
+    )
+    parser.add_argument("--matching-repeats", type=_count, default=3, help="of flow matching")
     parser.add_argument("--cold-repeats", type=_count, default=3, help="of moons, per backend")
     parser.add_argument("--import-repeats", type=_count, default=15)
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
@@ -56,6 +64,8 @@ def main(arguments: Sequence[str]) -> int:
         "unavailable": [name for name in options.peers if name not in present],
         "training": [],
         "continuous": {},
+        "scaling": {},
+        "matching": {},
         "moons": {},
         "imports": {},
     }
@@ -72,9 +82,19 @@ def main(arguments: Sequence[str]) -> int:
             repeats=options.continuous_repeats,
             seconds=options.seconds,
         )
+    if options.scaling_repeats:
+        document["scaling"] = scaling.measure(
+            [backend for backend in BACKENDS if available(f"lrmf-{backend}")],
+            repeats=options.scaling_repeats,
+            seconds=options.seconds,
+            report=_progress,
+        )
+    if options.matching_repeats:
+        document["matching"] = matching.measure(repeats=options.matching_repeats, report=_progress)
+        document["unavailable"] += [] if matching.available("matching") else ["ott-jax"]
     if options.repeats:
         document["training"] = measure(
-            [Workload(hidden=hidden) for hidden in options.hidden],
+            workloads(options.hidden, options.features, options.batch),
             present,
             repeats=options.repeats,
             seconds=options.seconds,
@@ -84,6 +104,16 @@ def main(arguments: Sequence[str]) -> int:
     print(text(document))
     print(f"\nwritten to {write(document, options.output)}")
     return 0
+
+
+def workloads(
+    hidden: Sequence[int], features: Sequence[int], batch: Sequence[int]
+) -> list[Workload]:
+    """Each width at the usual size; features and batches one at a time, at the first width."""
+    usual = [Workload(hidden=width) for width in hidden]
+    narrow = usual[0]
+    usual += [replace(narrow, features=width) for width in features]
+    return usual + [replace(narrow, batch=size) for size in batch]
 
 
 def _imports(repeats: int) -> dict[str, Any]:

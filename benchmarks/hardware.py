@@ -16,7 +16,6 @@ import numpy as np
 
 __all__ = [
     "LIBRARIES",
-    "SQUARE_SIZES",
     "Shape",
     "available_libraries",
     "describe",
@@ -30,7 +29,6 @@ Shape = tuple[int, int, int]
 """Matrices (m, k) times (k, n)."""
 
 LIBRARIES = ("numpy", "jax", "tensorflow")
-SQUARE_SIZES = (512, 1024, 2048)
 PACKAGES = (
     "lrmf",
     "numpy",
@@ -43,6 +41,7 @@ PACKAGES = (
     "torch",
     "normflows",
     "zuko",
+    "ott-jax",
 )
 
 

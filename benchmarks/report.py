@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.peers import PEERS
 from benchmarks.training import summary
 
-__all__ = ["KEYS", "budgets", "summarised", "text", "write"]
+__all__ = ["KEYS", "budgets", "plain", "summarised", "text", "write"]
 
 KEYS = (
     "date",
@@ -20,6 +20,8 @@ KEYS = (
     "unavailable",
     "training",
     "continuous",
+    "scaling",
+    "matching",
     "moons",
     "imports",
     "budgets",
@@ -27,9 +29,16 @@ KEYS = (
 """Top-level names of the result file."""
 
 IMPORT_SECONDS = 0.2
-MOONS_SECONDS = 20.0
-CONTINUOUS_RATIO = 4.0
-COMPILE_SECONDS = 10.0
+MOONS_SECONDS = {"jax": 10.0, "tfp": 20.0}
+JUDGE_SECONDS = 10.0
+ADDED_MEMORY = 1e9
+RATIOS = (
+    ("lrmf-jax", 64, 6.0),
+    ("lrmf-tfp", 64, 4.0),
+    ("lrmf-tfp", 512, 1.0),
+)
+"""How many times the speed of normflows, by hidden width."""
+
 BUSY = 0.25
 
 
@@ -51,32 +60,29 @@ def budgets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "met": not heavy,
             }
         )
-    for entry in document["training"]:
-        hidden, peers = entry["hidden"], entry["peers"]
-        for name, factor in (("lrmf-jax", 4.0), ("lrmf-tfp", 2.0)):
-            # The budget names 4 times for JAX at the narrow network only: at the wide one
-            # the machine's rate is the limit.
-            if hidden not in ((64,) if name == "lrmf-jax" else (64, 512)):
-                continue
-            if name in peers and "tfp-loop" in peers:
-                ratio = peers[name]["ratio_to"]["tfp-loop"]["median"]
-                found.append(_at_least(f"{name} to tfp-loop, hidden {hidden}", factor, ratio, "x"))
-        if "lrmf-jax" in peers and hidden == 512:
-            share = 100.0 * peers["lrmf-jax"]["share_of_peak"]["median"]
-            found.append(
-                _at_least(f"lrmf-jax share of the matmul rate, hidden {hidden}", 90.0, share, "%")
-            )
-    if "jax" in (entries := document["continuous"]):
-        ours = entries["jax"]
-        if "tfp" in ours["ratio_to"]:
-            ratio = ours["ratio_to"]["tfp"]["median"]
-            found.append(_at_least("FFJORD, jax to tfp", CONTINUOUS_RATIO, ratio, "x"))
-        compiled = ours["compile_seconds"]["median"]
-        found.append(_at_most("FFJORD, compilation, jax", COMPILE_SECONDS, compiled, "s"))
+    by_width = {entry["hidden"]: entry["peers"] for entry in plain(document["training"])}
+    for name, hidden, factor in RATIOS:
+        peers = by_width.get(hidden, {})
+        if name in peers and "normflows" in peers:
+            ratio = peers[name]["ratio_to"]["normflows"]["median"]
+            found.append(_at_least(f"{name} to normflows, hidden {hidden}", factor, ratio, "x"))
+    if "lrmf-jax" in by_width.get(512, {}):
+        share = 100.0 * by_width[512]["lrmf-jax"]["share_on_own_shapes"]["median"]
+        what = "lrmf-jax, share of the rate on its own shapes, hidden 512"
+        found.append(_at_least(what, 90.0, share, "%"))
+    scaling = document.get("scaling") or {"judge": {}, "transform": {}}
+    if "5000" in scaling["judge"]:
+        seconds = scaling["judge"]["5000"]["seconds"]["median"]
+        what = "lrmf.lrd of 5,000 + 5,000 points in 16 dimensions"
+        found.append(_at_most(what, JUDGE_SECONDS, seconds, "s"))
+    for backend, rows in scaling["transform"].items():
+        memory = rows["1000000"]["added_memory_bytes"]["max"] / 1e9
+        what = f"memory that a million rows on disk add, {backend}"
+        found.append(_at_most(what, ADDED_MEMORY / 1e9, memory, "GB"))
     for backend, runs in document["moons"].items():
         wall = runs["wall_seconds"]["median"]
         what = f"moons, cold process to certificate, {backend}"
-        found.append(_at_most(what, MOONS_SECONDS, wall, "s"))
+        found.append(_at_most(what, MOONS_SECONDS[backend], wall, "s"))
         verdicts = runs["verdicts"]
         aligned = sum(verdict.startswith("aligned") for verdict in verdicts)
         found.append(
@@ -88,6 +94,11 @@ def budgets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def plain(training: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The entries of two features and 256 + 256 points, which differ in hidden width."""
+    return [e for e in training if (e["features"], e["batch"]) == (2, 256)]
 
 
 def text(document: Mapping[str, Any]) -> str:
@@ -109,6 +120,14 @@ def text(document: Mapping[str, Any]) -> str:
         lines.append(
             f"  {backend:<6} {_spread(entry['steps_per_second'], '.1f')} steps/s at tolerance "
             f"{entry['tolerance']:g}, compiled in {_spread(entry['compile_seconds'], '.1f')} s"
+        )
+    lines += _scaling(document["scaling"])
+    if document["matching"]:
+        lines += ["", "moons, from two samples to a map: median (min-max)"]
+    for method, own in document["matching"].items():
+        lines.append(
+            f"  {method:<16} fit {_spread(own['fit_seconds'], '.1f')} s, "
+            f"lrd {_spread(own['lrd'], '.3f')}, labels {_spread(own['labels'], '.3f')}"
         )
     if document["moons"]:
         lines += ["", "moons, cold process to certificate: median (min-max)"]
@@ -162,32 +181,55 @@ def summarised(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[
 
 
 def _training(entry: Mapping[str, Any]) -> list[str]:
-    matmul, batch = entry["matmul"], entry["batch"]
-    peak, own = (_spread(matmul[name], ".0f", 1e-9) for name in ("peak", "on_own_shapes"))
+    batch, own = entry["batch"], _spread(entry["matmul"]["on_own_shapes"], ".0f", 1e-9)
     difference = entry["largest_relative_loss_difference"]
+    size = f"hidden {entry['hidden']}, {entry['features']} features"
     lines = [
-        f"RealNVP LRMF, {entry['blocks']} blocks, batch {batch}+{batch}, hidden {entry['hidden']}",
+        f"RealNVP LRMF, {size}, {entry['blocks']} blocks, batch {batch}+{batch}",
         f"  {entry['parameters']:,} parameters, {entry['flops_per_step'] / 1e9:.3f} GFLOP a step",
         f"  same work asserted: losses differ by a relative {difference:.0e} at most",
-        f"  float32 matrix products: {peak} GFLOP/s, called singly on the step's own shapes {own}",
+        f"  float32 matrix products of the step's own shapes, called singly: {own} GFLOP/s",
     ]
-    row = "  {:<10}{:>27}{:>12}{:>9}{:>9}{:>12}{:>10}"
-    columns = ("steps/s: median (min-max)", "x tfp-loop", "GFLOP/s", "of peak", "own shapes")
+    row = "  {:<10}{:>27}{:>12}{:>9}{:>12}{:>10}"
+    columns = ("steps/s: median (min-max)", "x normflows", "GFLOP/s", "own shapes")
     lines.append(row.format("", *columns, "memory"))
     for name, peer in entry["peers"].items():
         speed = peer["steps_per_second"]
-        ratio = peer["ratio_to"].get("tfp-loop")
+        ratio = peer["ratio_to"].get("normflows")
         rate = speed["median"] * entry["flops_per_step"] / 1e9
         cells = (
             name,
             _spread(speed, ",.1f"),
             format(ratio["median"], ".2f") if ratio else "-",
             format(rate, ".1f"),
-            format(peer["share_of_peak"]["median"], ".0%"),
             format(peer["share_on_own_shapes"]["median"], ".0%"),
             format(peer["peak_memory_bytes"] / 1e9, ".2f") + " GB",
         )
         lines.append(f"{row.format(*cells)}  {PEERS[name].description}")
+    return lines
+
+
+def _scaling(found: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for backend, rows in found.get("transform", {}).items():
+        lines += ["", f"transform of rows on disk, {backend}: median (min-max)"]
+        lines += [
+            f"  {int(n):>9,} rows {_spread(own['seconds'], '.2f')} s, "
+            f"{own['added_memory_bytes']['max'] / 1e9:.2f} GB more"
+            for n, own in rows.items()
+        ]
+    if found.get("judge"):
+        lines += ["", "lrmf.lrd in 16 dimensions: median (min-max)"]
+    lines += [
+        f"  {int(n):>7,} + {int(n):,} points {_spread(own['seconds'], '.1f')} s"
+        for n, own in found.get("judge", {}).items()
+    ]
+    if found.get("devices"):
+        lines += ["", "hidden 512, batch 4096+4096, JAX: median (min-max)"]
+    lines += [
+        f"  {count} {own['kind']} devices {_spread(own['steps_per_second'], '.1f')} steps/s"
+        for count, own in found.get("devices", {}).items()
+    ]
     return lines
 
 
@@ -209,7 +251,7 @@ def _at_most(what: str, budget: float, measured: float, unit: str) -> dict[str, 
 def _budget(
     what: str, sign: str, budget: float, measured: float, unit: str, *, met: bool
 ) -> dict[str, Any]:
-    space = " " if unit == "s" else ""
+    space = " " if unit in ("s", "GB") else ""
     return {
         "what": what,
         "budget": f"{sign} {budget:g}{space}{unit}",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hardware import SQUARE_SIZES, Shape, available_libraries, own_shapes
+from benchmarks.hardware import Shape, available_libraries, own_shapes
 from benchmarks.worker import Worker
 from benchmarks.workload import PARITY_STEPS, Workload
 
@@ -27,13 +27,7 @@ def measure(
     report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Time every peer on every workload; each gives one entry of the result file."""
-    with ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker(name)) for name in peers}
-        libraries = {name: stack.enter_context(Worker(name)) for name in available_libraries()}
-        return [
-            _measure_one(workload, workers, libraries, repeats, seconds, report)
-            for workload in workloads
-        ]
+    return [_measure_one(workload, peers, repeats, seconds, report) for workload in workloads]
 
 
 def check_parity(
@@ -85,23 +79,37 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 def _measure_one(
     workload: Workload,
+    peers: Sequence[str],
+    repeats: int,
+    seconds: float,
+    report: Callable[[str], None],
+) -> dict[str, Any]:
+    # New processes, whose peak memory is that of this workload.
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(name)) for name in peers}
+        libraries = {name: stack.enter_context(Worker(name)) for name in available_libraries()}
+        return _rounds(workload, workers, libraries, repeats, seconds, report)
+
+
+def _rounds(
+    workload: Workload,
     workers: Mapping[str, Worker],
     libraries: Mapping[str, Worker],
     repeats: int,
     seconds: float,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    report(f"hidden {workload.hidden}: building and comparing {', '.join(workers)}")
+    what = f"hidden {workload.hidden}, features {workload.features}, batch {workload.batch}"
+    report(f"{what}: building and comparing {', '.join(workers)}")
     parameters = {name: worker.build(workload) for name, worker in workers.items()}
     losses = {name: worker.losses(PARITY_STEPS) for name, worker in workers.items()}
     difference = check_parity(workload, parameters, losses)
 
-    shapes: dict[str, Shape] = {f"{n}x{n}x{n}": (n, n, n) for n in SQUARE_SIZES}
-    shapes |= own_shapes(workload.hidden, workload.batch)
+    shapes = own_shapes(workload.hidden, workload.batch)
     speeds: dict[str, list[float]] = {name: [] for name in workers}
     rates: list[dict[str, dict[str, float]]] = []
     for turn in range(repeats):
-        report(f"hidden {workload.hidden}: round {turn + 1} of {repeats}")
+        report(f"{what}: round {turn + 1} of {repeats}")
         # Turn about, so that no peer always runs in the wake of the same other one.
         for name in list(workers)[:: 1 if turn % 2 == 0 else -1]:
             speeds[name].append(workers[name].steps_per_second(seconds))
@@ -113,11 +121,7 @@ def _measure_one(
             rates[-1][library] = dict(zip(shapes, found, strict=True))
 
     flops = workload.flops_per_step()
-    peaks = [max(rate for found in turn.values() for rate in found.values()) for turn in rates]
-    own = [
-        max(_rate_on_own_shapes(found, shapes, workload) for found in turn.values())
-        for turn in rates
-    ]
+    own = [max(_rate_on_own_shapes(found, shapes) for found in turn.values()) for turn in rates]
     return {
         "hidden": workload.hidden,
         "batch": workload.batch,
@@ -126,15 +130,10 @@ def _measure_one(
         "parameters": workload.parameter_count(),
         "flops_per_step": flops,
         "largest_relative_loss_difference": difference,
-        "matmul": {
-            "rounds": rates,
-            "peak": summary(peaks),
-            "on_own_shapes": summary(own),
-        },
+        "matmul": {"rounds": rates, "on_own_shapes": summary(own)},
         "peers": {
             name: {
                 "steps_per_second": {"rounds": values, **summary(values)},
-                "share_of_peak": _ratios([flops * v for v in values], peaks),
                 "share_on_own_shapes": _ratios([flops * v for v in values], own),
                 "ratio_to": {
                     other: _ratios(values, speeds[other]) for other in workers if other != name
@@ -151,13 +150,10 @@ def _ratios(values: Sequence[float], others: Sequence[float]) -> dict[str, float
     return summary([value / other for value, other in zip(values, others, strict=True)])
 
 
-def _rate_on_own_shapes(
-    rates: Mapping[str, float], shapes: Mapping[str, Shape], workload: Workload
-) -> float:
+def _rate_on_own_shapes(rates: Mapping[str, float], shapes: Mapping[str, Shape]) -> float:
     """One library's rate on the mix of products in a step: total operations / total time."""
     operations = time = 0.0
-    for name in own_shapes(workload.hidden, workload.batch):
-        m, k, n = shapes[name]
+    for name, (m, k, n) in shapes.items():
         # The input gradient has the shapes of the forward product.
         work = 2 * m * k * n * (2 if name.endswith("forward") else 1)
         operations += work

@@ -43,6 +43,15 @@ def log_ratio(
 
     Raises ``ValueError`` for another number of points than the certificate's; that others have
     other values is not noticed.
+
+    >>> import lrmf
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> points = np.random.default_rng(0).normal(size=(2, 100, 2))
+    >>> certificate = lrmf.lrd(points[0], points[1] + 1.0, controls=False)
+    >>> drawn = lrmf.plots.log_ratio(Figure().subplots(), certificate, points[0], points[1] + 1.0)
+    >>> len(drawn)
+    2
     """
     sides = [np.asarray(x, dtype=float) for x in (Xs, Xt)]
     ratios = [certificate.log_ratio_source, certificate.log_ratio_target]

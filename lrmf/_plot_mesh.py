@@ -53,6 +53,12 @@ def mesh(
             blue of each vertex, (n, 3), such as `part_colors`.
         azimuth: degrees from x to where the viewer stands, about z.
         elevation: degrees of the viewer above the horizon.
+
+    >>> import lrmf
+    >>> from matplotlib.figure import Figure
+    >>> mesh = lrmf.data.quadrupeds().source
+    >>> len(lrmf.plots.mesh(Figure().subplots(), mesh).get_paths()) > 0
+    True
     """
     from matplotlib.collections import PolyCollection
 

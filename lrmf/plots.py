@@ -112,7 +112,14 @@ def style() -> AbstractContextManager[None]:
 
 
 def use_style() -> None:
-    """Make the book's style (:data:`RC`) the default for the rest of the notebook."""
+    """Make the book's style (:data:`RC`) the default for the rest of the notebook.
+
+    >>> import lrmf
+    >>> import matplotlib
+    >>> with matplotlib.rc_context():
+    ...     lrmf.plots.use_style()
+    ...
+    """
     _matplotlib().rcParams.update(RC)
 
 
@@ -156,6 +163,12 @@ def scatter(
             source also mark T(A).
         size: of a marker, in points squared.
         alpha: opacity.
+
+    >>> import lrmf
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> list(lrmf.plots.scatter(ax, source=[[0.0, 1.0]], target=[[1.0, 1.0]]))
+    ['source', 'target']
     """
     datasets = {"source": source, "target": target, "transformed": transformed}
     labels = {"source": source_labels, "target": target_labels, "transformed": source_labels}
@@ -211,6 +224,15 @@ def density(
         color: of the darkest region.
         masses: enclosed shares.
         alpha: opacity.
+
+    >>> import lrmf
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> spec = lrmf.Gaussian()
+    >>> model = lrmf.get_backend("jax").density(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> found = lrmf.plots.density(Figure().subplots(), model, extent=(-3, 3, -3, 3), resolution=20)
+    >>> len(found.levels)
+    7
     """
     shares = np.sort(np.asarray(masses, dtype=float))[::-1]
     if shares.size == 0 or shares[0] >= 1 or shares[-1] <= 0:
@@ -271,6 +293,12 @@ def loss_curve(
         window: steps in the running mean; a fiftieth of the run when not given.
         color, label: of the curve.
         zero_line, validation: whether to draw them.
+
+    >>> import lrmf
+    >>> from matplotlib.figure import Figure
+    >>> history = {"step": [0, 1, 2, 3], "loss": [2.0, 1.0, 0.5, 0.2]}
+    >>> list(lrmf.plots.loss_curve(Figure().subplots(), history, window=2))
+    ['zero', 'loss', 'mean']
     """
     steps, losses = history_columns(history, "step", "loss")
     if window is None:
@@ -330,6 +358,16 @@ def displacement(
         resolution: arrows along each axis.
         cmap: colour map of the distances.
         colorbar: whether to add a colour bar to the figure.
+
+    >>> import lrmf
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> spec = lrmf.Affine()
+    >>> flow = lrmf.get_backend("jax").flow(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> ax, square = Figure().subplots(), (-1, 1, -1, 1)
+    >>> arrows = lrmf.plots.displacement(ax, flow, extent=square, resolution=4)
+    >>> arrows.N
+    16
     """
     grid_x, grid_y, points = plane_grid(extent, resolution)
     moved = flow.forward(points)[0] if hasattr(flow, "forward") else flow(points)
@@ -384,6 +422,12 @@ def ellipse(
         cov: (2, 2) array.
         n_std: one radius in standard deviations, or several.
         color, label, linestyle, fill: of the ellipses; the label goes to the first one.
+
+    >>> import lrmf
+    >>> from matplotlib.figure import Figure
+    >>> found = lrmf.plots.ellipse(Figure().subplots(), [0, 0], [[1, 0], [0, 4]], n_std=(1, 2))
+    >>> [drawn.height for drawn in found]
+    [2.0, 4.0]
     """
     from matplotlib.patches import Ellipse
 

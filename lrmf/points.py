@@ -171,20 +171,22 @@ def check_rows(x: Any, argument: str, *, minimum: int = 1, dtype: str = "float64
     if 0 in shape[1:]:
         raise ValueError(f"{argument} has no features, shape {shape}")
     points = Rows(array)
-    bad = bad_rows = 0
+    bad, bad_rows = np.zeros(shape[1:], dtype=int), 0
     largest = 0.0
     for chunk in points.chunks():
         points.checksum = _checksum(chunk, points.checksum)
         finite = np.isfinite(chunk)
         if not finite.all():
-            bad += int(np.size(chunk) - np.count_nonzero(finite))
+            bad += np.count_nonzero(~finite, axis=0)
             bad_rows += int(np.count_nonzero(~finite.reshape(len(chunk), -1).all(axis=1)))
         elif chunk.dtype.kind != "b":
             largest = max(largest, -float(chunk.min()), float(chunk.max()))
-    if bad:
+    if bad.any():
+        names = _columns(x)
+        where = [f"{k} in {name}" for name, k in zip(names, bad, strict=True) if k] if names else []
         raise ValueError(
-            f"{argument} holds {bad} NaN or infinite values in {bad_rows} rows; "
-            "remove or impute them"
+            f"{argument} holds {bad.sum()} NaN or infinite values in {bad_rows} rows"
+            f"{': ' if where else ''}{_listed(where)}; remove or impute them"
         )
     points.largest = largest
     if largest > float(np.finfo(dtype).max):
@@ -228,9 +230,11 @@ def feature_names(given: Mapping[str, Any]) -> list[str] | None:
         missing = [name for name in first if name not in set(names)]
         extra = [name for name in names if name not in set(first)]
         if missing or extra:
+            how = [f"lacks {missing}"] if missing else []
+            how += [f"has {extra}"] if extra else []
             raise ValueError(
-                f"{argument} and {like} have columns of different names: {argument} lacks "
-                f"{missing} and has {extra}; give both the same columns"
+                f"{argument} and {like} have columns of different names: {argument} "
+                f"{' and '.join(how)}; give both the same columns"
             )
         raise ValueError(
             f"{argument} has the columns of {like} in another order, {list(names)} in place of "
@@ -318,6 +322,15 @@ def sample_rows(
     return rng.choice(n, size=min(n, size), p=weights / weights.sum())
 
 
+def _columns(x: Any) -> list[str] | None:
+    """The columns of a data frame as text; ``None`` for what is none."""
+    return [str(name) for name in x.columns] if hasattr(x, "columns") else None
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:10]) + (f" and {len(words) - 10} more" if len(words) > 10 else "")
+
+
 def _array(x: Any, argument: str) -> np.ndarray:
     """Numbers as an array: those of lists and frames, nullable ones and those of dtype object."""
     try:
@@ -331,12 +344,16 @@ def _array(x: Any, argument: str) -> np.ndarray:
         return array
     # As scikit-learn's check_array does, but text that looks like a number is none.
     values = [np.nan if v is None or type(v).__name__ == "NAType" else v for v in array.flat]
-    strange = next((v for v in values if not isinstance(v, (Real, Decimal, np.bool_))), None)
-    if strange is not None:
-        raise TypeError(
+    strange = [i for i, v in enumerate(values) if not isinstance(v, (Real, Decimal, np.bool_))]
+    if strange:
+        message = (
             f"{argument} must hold real numbers, got {type(x).__name__} with dtype object, which "
-            f"holds {strange!r}"
+            f"holds {values[strange[0]]!r}"
         )
+        if names := _columns(x):
+            at = dict.fromkeys(names[i % len(names)] for i in strange)
+            message += f"; leave out or turn into numbers: {_listed(list(at))}"
+        raise TypeError(message)
     try:
         return np.array(values, dtype=np.float64).reshape(array.shape)
     except OverflowError:

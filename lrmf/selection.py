@@ -91,6 +91,14 @@ class StackedAligner(ClassifierMixin, BaseEstimator):
     Attributes:
         aligner_: the fitted aligner.
         failure_: why the fit can't be used, and the cure; empty where it can.
+
+    >>> import lrmf
+    >>> from lrmf.selection import StackedAligner, stack
+    >>> pair = lrmf.data.moons(n=100)
+    >>> X, domain = stack(pair.source, pair.target)
+    >>> model = StackedAligner(lrmf.GaussianOT()).fit(X, domain)
+    >>> model.aligner_.transform(pair.source).shape
+    (100, 2)
     """
 
     aligner_: Aligner

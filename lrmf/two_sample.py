@@ -79,7 +79,14 @@ def mmd_test(
 def energy_test(
     x: ArrayLike, y: ArrayLike, *, n_permutations: int = 999, seed: int = 0
 ) -> TwoSampleTest:
-    """Test by the energy distance, `lrmf.distances.energy_distance`; arguments as in `mmd_test`."""
+    """Test by the energy distance, `lrmf.distances.energy_distance`; arguments as in `mmd_test`.
+
+    >>> import numpy as np
+    >>> import lrmf
+    >>> points = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> lrmf.two_sample.energy_test(points[0], points[1] + 1.0, n_permutations=99).pvalue
+    0.01
+    """
     return _permuted(energy_distance, x, y, n_permutations, seed, "energy distance")
 
 
@@ -112,6 +119,12 @@ def classifier_test(
         TypeError: a classifier without ``predict_proba``.
         ValueError: a split that leaves fewer than two points of a sample on either side; data as
             in `mmd_test`.
+
+    >>> import numpy as np
+    >>> import lrmf
+    >>> points = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> lrmf.two_sample.classifier_test(points[0], points[1] + 1.0, n_permutations=99).pvalue < 0.05
+    True
     """
     first, second = _samples(x, y)
     check_fraction("held_out", held_out)
@@ -178,6 +191,12 @@ def likelihood_ratio_test(
         TypeError: another family.
         ValueError: as many features as points, features that are functions of others; an unknown
             null; data as in `mmd_test`.
+
+    >>> import numpy as np
+    >>> import lrmf
+    >>> points = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> lrmf.two_sample.likelihood_ratio_test(points[0], points[1] + 1.0, n_permutations=99).pvalue
+    0.01
     """
     if not isinstance(density, Gaussian):
         raise TypeError(
@@ -251,6 +270,12 @@ def score_test(
         TypeError: a density that is no spec of a flow or `lrmf.Gaussian`.
         ValueError: an unknown null, or ``"chi2"`` for a flow or for no more points than parameters;
             a ridge that is no share; data as in `mmd_test`.
+
+    >>> import numpy as np
+    >>> import lrmf
+    >>> points = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> lrmf.two_sample.score_test(points[0], points[1] + 1.0, n_permutations=99).pvalue
+    0.01
     """
     _check_null(null)
     check_fraction("ridge", ridge)

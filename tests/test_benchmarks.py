@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import lrmf
-from benchmarks import continuous, hardware, peers, report, training
-from benchmarks.__main__ import main, parse
+from benchmarks import continuous, hardware, matching, peers, report, scaling, training
+from benchmarks.__main__ import main, parse, workloads
+from benchmarks.peers import ours
 from benchmarks.worker import Worker
 from benchmarks.workload import PARITY_STEPS, Arrays, Data, Workload
+from book.machinery import benchmarks_page
 from lrmf.fitting import FitConfig
 
 # TFP asks for TensorFlow's version this way when it is first used.
@@ -277,7 +279,6 @@ def document(
     def peer(others: list[str]) -> dict[str, Any]:
         return {
             "steps_per_second": {"rounds": [100.0], **spread(100.0)},
-            "share_of_peak": spread(share),
             "share_on_own_shapes": spread(share),
             "ratio_to": {other: spread(ratio) for other in others},
             "peak_memory_bytes": 10**9,
@@ -290,11 +291,11 @@ def document(
         "parameters": 1,
         "flops_per_step": 10**9,
         "largest_relative_loss_difference": 1e-6,
-        "matmul": {"rounds": [], "peak": spread(2e11), "on_own_shapes": spread(1e11)},
+        "matmul": {"rounds": [], "on_own_shapes": spread(1e11)},
         "peers": {
-            "lrmf-jax": peer(["lrmf-tfp", "tfp-loop"]),
-            "lrmf-tfp": peer(["lrmf-jax", "tfp-loop"]),
-            "tfp-loop": peer(["lrmf-jax", "lrmf-tfp"]),
+            "lrmf-jax": peer(["lrmf-tfp", "normflows"]),
+            "lrmf-tfp": peer(["lrmf-jax", "normflows"]),
+            "normflows": peer(["lrmf-jax", "lrmf-tfp"]),
         },
     }
     moons = {
@@ -318,6 +319,23 @@ def document(
                 "ratio_to": {"tfp": spread(ratio)},
             }
         },
+        "scaling": {
+            "transform": {
+                "jax": {"1000000": {"seconds": spread(wall), "added_memory_bytes": spread(1e8)}}
+            },
+            "judge": {"5000": {"seconds": spread(0.8 * wall), "peak_memory_bytes": spread(1e9)}},
+            "devices": {"2": {"kind": "cpu", "steps_per_second": spread(20.0)}},
+        },
+        "matching": {
+            name: {
+                "fit_seconds": spread(9.0),
+                "transform_seconds": spread(0.5),
+                "parameters": 1234,
+                "lrd": {"runs": [0.1], **spread(0.1)},
+                "labels": spread(0.9),
+            }
+            for name in ("lrmf-jax", "matching")
+        },
         "moons": {"jax": moons},
         "imports": {
             "lrmf": {
@@ -330,7 +348,7 @@ def document(
 
 
 GOOD: dict[str, float] = {
-    "ratio": 5.7, "share": 0.95, "wall": 12.0, "seconds": 0.1, "compiled": 8.0,
+    "ratio": 6.7, "share": 0.95, "wall": 9.0, "seconds": 0.1, "compiled": 8.0,
 }  # fmt: skip
 
 
@@ -340,12 +358,12 @@ class TestReport:
         assert [budget["what"] for budget in found] == [
             "import lrmf",
             "import lrmf loads neither JAX nor TensorFlow",
-            "lrmf-jax to tfp-loop, hidden 64",
-            "lrmf-tfp to tfp-loop, hidden 64",
-            "lrmf-tfp to tfp-loop, hidden 512",
-            "lrmf-jax share of the matmul rate, hidden 512",
-            "FFJORD, jax to tfp",
-            "FFJORD, compilation, jax",
+            "lrmf-jax to normflows, hidden 64",
+            "lrmf-tfp to normflows, hidden 64",
+            "lrmf-tfp to normflows, hidden 512",
+            "lrmf-jax, share of the rate on its own shapes, hidden 512",
+            "lrmf.lrd of 5,000 + 5,000 points in 16 dimensions",
+            "memory that a million rows on disk add, jax",
             "moons, cold process to certificate, jax",
             "moons certified as aligned, jax",
         ]
@@ -354,10 +372,24 @@ class TestReport:
     @pytest.mark.parametrize(
         ("worse", "missed"),
         [
-            ({"ratio": 3.9}, {"lrmf-jax to tfp-loop, hidden 64", "FFJORD, jax to tfp"}),
-            ({"compiled": 10.1}, {"FFJORD, compilation, jax"}),
-            ({"share": 0.89}, {"lrmf-jax share of the matmul rate, hidden 512"}),
-            ({"wall": 20.1}, {"moons, cold process to certificate, jax"}),
+            ({"ratio": 5.9}, {"lrmf-jax to normflows, hidden 64"}),
+            (
+                {"ratio": 0.9},
+                {
+                    "lrmf-jax to normflows, hidden 64",
+                    "lrmf-tfp to normflows, hidden 64",
+                    "lrmf-tfp to normflows, hidden 512",
+                },
+            ),
+            ({"share": 0.89}, {"lrmf-jax, share of the rate on its own shapes, hidden 512"}),
+            ({"wall": 10.1}, {"moons, cold process to certificate, jax"}),
+            (
+                {"wall": 13.0},
+                {
+                    "moons, cold process to certificate, jax",
+                    "lrmf.lrd of 5,000 + 5,000 points in 16 dimensions",
+                },
+            ),
             ({"seconds": 0.21}, {"import lrmf"}),
         ],
     )
@@ -368,6 +400,21 @@ class TestReport:
         measured["budgets"] = report.budgets(measured)
         assert {b["what"] for b in measured["budgets"] if not b["met"]} == missed
         assert report.text(measured).count("NOT met") == len(missed)
+
+    def test_a_million_rows_that_stay_in_memory_miss(self) -> None:
+        measured = document(**GOOD)
+        rows = measured["scaling"]["transform"]["jax"]["1000000"]
+        rows["added_memory_bytes"]["max"] = 1.2e9
+        missed = [b for b in report.budgets(measured) if not b["met"]]
+        assert [b["measured"] for b in missed] == ["1.2 GB"]
+
+    def test_other_batches_and_dimensions_have_no_budget(self) -> None:
+        measured = document(**GOOD)
+        narrow = measured["training"][0]
+        slow = json.loads(json.dumps(narrow["peers"]).replace("6.7", "0.1"))
+        for change in ({"features": 8}, {"batch": 64}):
+            measured["training"].append({**narrow, **change, "peers": slow})
+        assert all(budget["met"] for budget in report.budgets(measured))
 
     def test_loaded_backends_and_unaligned_moons_miss(self) -> None:
         measured = document(**GOOD)
@@ -383,7 +430,11 @@ class TestReport:
         measured = document(**GOOD)
         measured["budgets"] = report.budgets(measured)
         text = report.text(measured)
-        assert "budget >= 4x: 5.7x met" in text
+        assert "budget >= 6x: 6.7x met" in text
+        assert "5,000 + 5,000 points 7.2 (6.5-7.9) s" in text
+        assert "1,000,000 rows 9.00" in text
+        assert "2 cpu devices 20.0" in text
+        assert "matching         fit 9.0" in text
         assert "100.0 (90.0-110.0)" in text
         assert "95%" in text
         assert "not installed, not timed: zuko" in text
@@ -408,6 +459,26 @@ class TestReport:
             report.write(measured, tmp_path)
 
 
+def test_the_page_has_a_table_for_what_was_measured() -> None:
+    measured = document(**GOOD)
+    measured["machine"]["memory_bytes"] = 2**34
+    measured["versions"] = dict.fromkeys(("jax", "tensorflow", "lrmf", "ott-jax"), "1.0")
+    assert "nothing yet on other dimensions and batches." in benchmarks_page.page_text(measured)
+    usual = measured["training"][0]
+    measured["training"] += [{**usual, "features": 32}, {**usual, "batch": 4096}]
+    text = benchmarks_page.page_text(measured)
+    for row in (
+        "| 32 | 100 (1.0 GB) | 100 (1.0 GB) | 100 (1.0 GB) |",
+        "| 4,096 | 100 (1.0 GB) |",
+        "| 1,000,000 | 9.00 s (0.11 GB) |",
+        "| 5,000 | 7.2 | 1.1 GB |",
+        "| 2 | 20 |",
+        "| flow matching (1,234) | 9.0 | 0.5 | 0.10 (0.09 to 0.11) | 0.90 (0.81 to 0.99) |",
+    ):
+        assert row in text
+    assert "nothing yet" not in text
+
+
 class TestContinuous:
     def test_backends_that_do_other_work_are_refused(self) -> None:
         continuous.check_losses({"jax": [3.0, 2.0], "tfp": [3.001, 2.001]})
@@ -418,10 +489,79 @@ class TestContinuous:
                 continuous.check_losses({"jax": [3.0, 2.0], "tfp": wrong})
 
 
+class TestScaling:
+    """Small sizes of what is timed; the children are the same functions."""
+
+    def test_transform_reads_rows_from_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scaling, "ROWS", (300, 2500))
+        rows = scaling.transform("jax")["rows"]
+        assert list(rows) == ["300", "2500"]
+        assert all(own["seconds"] > 0 and own["added_memory_bytes"] >= 0 for own in rows.values())
+
+    def test_judge(self) -> None:
+        found = scaling.judge(100)
+        assert found["decision"] in ("aligned", "not aligned", "not decided")
+        assert found["seconds"] > 0
+
+    def test_devices_do_the_work_of_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scaling, "WIDE", {"hidden": 8, "batch": 32})
+        assert scaling.steps_on_devices(1, 0.01)["steps_per_second"] > 0
+        losses = []
+        for devices in (None, 1):
+            peer = ours.build(
+                SMALL,
+                arrays=SMALL.initial_arrays(),
+                data=SMALL.data(),
+                backend="jax",
+                devices=devices,
+            )
+            losses.append(peer.step(SMALL.batches(3, np.random.default_rng(0))))
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+        with pytest.raises(ValueError, match="devices=99, but JAX has"):
+            scaling.steps_on_devices(99, 0.01)
+
+    def test_several_devices_in_a_process_of_their_own(self) -> None:
+        found = scaling._child("devices", "2", "0.01")
+        assert found["steps_per_second"] > 0
+
+
+class TestMatching:
+    def test_pairs_are_those_of_the_plan(self) -> None:
+        rng = np.random.default_rng(0)
+        x0, order = rng.normal(size=(20, 2)), rng.permutation(20)
+        np.testing.assert_array_equal(matching.pairing(x0, x0[order] + 0.01)[order], range(20))
+
+    # ott-jax 0.6 calls what optax has renamed.
+    @pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")
+    def test_a_field_moves_source_to_target(self) -> None:
+        pytest.importorskip("ott")
+        rng = np.random.default_rng(0)
+        source, target = rng.normal(size=(2, 500, 2))
+        move, parameters = matching.flow_matching(
+            source, target + 3.0, seed=0, plans=True, steps=150
+        )
+        assert parameters > 10_000
+        np.testing.assert_allclose(move(source).mean(axis=0), 3.0, atol=0.3)
+
+    def test_lrmf_counts_its_numbers(self) -> None:
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(2, 100, 2))
+        move, parameters = matching.likelihood_ratio(points[0], points[1], seed=0, steps=5)
+        specs = [lrmf.LRMF().get_params()[name] for name in ("transform", "density")]
+        shapes = [shape for spec in specs for shape in spec.shapes((2,)).values()]
+        assert parameters == sum(math.prod(shape) for shape in shapes)
+        assert move(points[0]).shape == (100, 2)
+
+
 class TestCommand:
     def test_defaults_are_the_full_run(self) -> None:
         options = parse([])
         assert options.hidden == [64, 128, 512]
+        asked = workloads(options.hidden, options.features, options.batch)
+        assert asked[0] == Workload(hidden=64)
+        assert len(asked) == len(set(asked)) == 9
+        assert {work.features for work in asked} == {2, 8, 32, 128}
+        assert {work.batch for work in asked} == {64, 256, 1024, 4096}
         assert options.peers == list(peers.PEERS)
         assert options.repeats >= 3
         assert options.output.parts[-2:] == ("benchmarks", "results")
@@ -445,7 +585,8 @@ class TestCommand:
 
     def test_import_part(self, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["--repeats", "0", "--cold-repeats", "0", "--import-repeats", "2"]
-        arguments += ["--continuous-repeats", "0"]
+        arguments += ["--continuous-repeats", "0", "--scaling-repeats", "0"]
+        arguments += ["--matching-repeats", "0"]
         assert main([*arguments, "--output", str(tmp_path)]) == 0
         (path,) = tmp_path.iterdir()
         written = json.loads(path.read_text())
@@ -464,12 +605,12 @@ class TestCommand:
     ) -> None:
         pytest.importorskip("jax")
         # The products are not what is tested, and the large ones take seconds.
-        monkeypatch.setattr(training, "SQUARE_SIZES", (64,))
         monkeypatch.setattr(training, "MATMUL_SECONDS", 0.01)
         monkeypatch.setattr(training, "available_libraries", lambda: ["numpy"])
         arguments = ["--hidden", "8", "--peers", "lrmf-jax", "--repeats", "2", "--seconds", "0.05"]
         arguments += ["--cold-repeats", "0", "--import-repeats", "0", "--output", str(tmp_path)]
-        arguments += ["--continuous-repeats", "0"]
+        arguments += ["--continuous-repeats", "0", "--scaling-repeats", "0"]
+        arguments += ["--matching-repeats", "0", "--features", "--batch"]
         assert main(arguments) == 0
         (path,) = tmp_path.iterdir()
         (entry,) = json.loads(path.read_text())["training"]
@@ -477,7 +618,7 @@ class TestCommand:
         speeds = peer["steps_per_second"]
         assert len(speeds["rounds"]) == len(entry["matmul"]["rounds"]) == 2
         assert 0 < speeds["min"] <= speeds["median"] <= speeds["max"]
-        assert peer["share_of_peak"]["median"] > 0
+        assert peer["share_on_own_shapes"]["median"] > 0
         assert "lrmf, JAX backend" in capsys.readouterr().out
 
 

@@ -14,10 +14,15 @@ __all__ = ["build"]
 
 
 def build(
-    workload: Workload, *, arrays: tuple[Arrays, Arrays], data: tuple[Data, Data], backend: str
+    workload: Workload,
+    *,
+    arrays: tuple[Arrays, Arrays],
+    data: tuple[Data, Data],
+    backend: str,
+    devices: int | None = None,
 ) -> Ours:
     """T and S as `lrmf.RealNVP`s with the given arrays, on the named backend."""
-    return Ours(workload, arrays, data, backend)
+    return Ours(workload, arrays, data, backend, devices)
 
 
 class Ours:
@@ -29,11 +34,13 @@ class Ours:
         arrays: tuple[Arrays, Arrays],
         data: tuple[Data, Data],
         backend: str,
+        devices: int | None,
     ) -> None:
         spec = lrmf.RealNVP(blocks=workload.blocks, hidden=(workload.hidden, workload.hidden))
         event_shape = (workload.features,)
         self._learning_rate = workload.learning_rate
-        self._trainer = lrmf.get_backend(backend).trainer(
+        engine = lrmf.get_backend(backend)
+        self._trainer = engine.trainer(
             likelihood_ratio,
             (
                 Role("transform", Flow, spec, event_shape),
@@ -43,6 +50,7 @@ class Ours:
             {"source": data[0], "target": data[1]},
             gradient_clip=workload.clip,
             dtype="float32",
+            devices=engine.count_devices(devices),
         )
 
     @property

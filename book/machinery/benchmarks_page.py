@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import budgets, plain
 from book.machinery.config import ROOT
 
 __all__ = ["RESULTS", "TARGET", "main", "newest", "page_text"]
@@ -34,57 +35,195 @@ def newest() -> Path:
 
 def page_text(found: Mapping[str, Any]) -> str:
     """The page's text from a result document."""
+    lines = [*_head(found), *_training(found)]
+    lines += [*_devices(found), *_rows(found), *_matching(found), *_cold(found), *_budgets(found)]
+    return "\n".join(lines)
+
+
+def _head(found: Mapping[str, Any]) -> list[str]:
     machine, versions = found["machine"], found["versions"]
-    peers = [name for name in _NAMES if any(name in t["peers"] for t in found["training"])]
-    lines = [
+    others = (("PyTorch", "torch"), ("normflows",) * 2, ("zuko",) * 2, ("ott-jax",) * 2)
+    beside = [f"{name} {versions[key]}" for name, key in others if versions.get(key)]
+    return [
         "(sec-benchmarks)=",
         "# Benchmarks",
         "",
         (
             "*In short.* How fast the library is, beside others, on the same model and the same "
-            "machine. No number on this page was typed: `make bench` measures, "
-            "`python -m book.machinery.benchmarks_page` writes the page from its newest file."
+            "machine, and how time and memory grow. No number on this page was typed: `make bench` "
+            "measures and writes the page."
         ),
         "",
         (
             f"Measured on {found['date'][:10]} by `{found['command']}` on {machine['cores']} cores "
             f"({machine['processor']}), {machine['memory_bytes'] / 2**30:.0f} GiB of memory, "
             f"without a GPU. JAX {versions['jax']}, TensorFlow {versions['tensorflow']}, "
-            f"PyTorch {versions.get('torch', '-')}, normflows {versions.get('normflows', '-')}, "
-            f"zuko {versions.get('zuko', '-')}, lrmf {versions['lrmf']}."
+            f"{', '.join(beside)}, lrmf {versions['lrmf']}."
         ),
         "",
+    ]
+
+
+def _training(found: Mapping[str, Any]) -> list[str]:
+    """Steps a second, by whatever varies from the usual size."""
+    training = found["training"]
+    usual = plain(training)
+    features = [e for e in training if e["batch"] == 256 and e["hidden"] == usual[0]["hidden"]]
+    batches = [e for e in training if e["features"] == 2 and e["hidden"] == usual[0]["hidden"]]
+    lines = [
         "## Training steps",
         "",
         (
             "One step of LRMF: a RealNVP map of four blocks, a RealNVP density, 256 + 256 points "
-            "of two features, Adam. All five start from the same arrays, see the same batches, and "
+            "of two features, Adam. All start from the same arrays, see the same batches, and "
             "have the same loss up to rounding. Steps a second, median of rounds that take turns; "
             "in parentheses the peak memory."
         ),
         "",
-        "| hidden units (parameters) | " + " | ".join(_NAMES[name] for name in peers) + " |",
+        *_table(
+            "hidden units (parameters)",
+            usual,
+            lambda e: f"{e['hidden']} × {e['hidden']} ({e['parameters']:,})",
+        ),
+        "",
+        "At the widest network arithmetic rules, and the differences shrink. A step's matrix "
+        "products need so many operations; the share is how many of them a second are done, of "
+        "those that NumPy, JAX or TensorFlow, whichever is fastest, does in products of the step's "
+        "own shapes and nothing else. In JAX it is "
+        + ", ".join(f"{_share(entry):.0%} at {entry['hidden']}" for entry in usual)
+        + " hidden units.",
+        "",
+    ]
+    width = usual[0]["hidden"]
+    if len(features) > 1:
+        lines += [f"With {width} hidden units, more features:", ""]
+        features.sort(key=lambda e: e["features"])
+        lines += [*_table("features", features, lambda e: f"{e['features']}"), ""]
+    if len(batches) > 1:
+        lines += [f"With {width} hidden units, other batches:", ""]
+        batches.sort(key=lambda e: e["batch"])
+        lines += [*_table("points a side", batches, lambda e: f"{e['batch']:,}"), ""]
+    return lines
+
+
+def _table(
+    head: str, entries: Sequence[Mapping[str, Any]], name: Callable[[Mapping[str, Any]], str]
+) -> list[str]:
+    peers = [peer for peer in _NAMES if any(peer in entry["peers"] for entry in entries)]
+    lines = [
+        f"| {head} | " + " | ".join(_NAMES[peer] for peer in peers) + " |",
         "| --- |" + " ---: |" * len(peers),
     ]
-    for entry in found["training"]:
+    for entry in entries:
         cells = []
-        for name in peers:
-            own = entry["peers"].get(name)
+        for peer in peers:
+            own = entry["peers"].get(peer)
             cells.append(
-                f"{own['steps_per_second']['median']:,.0f} "
+                f"{_number(own['steps_per_second']['median'])} "
                 f"({own['peak_memory_bytes'] / 1e9:.1f} GB)"
                 if own
                 else "not run"
             )
-        head = f"{entry['hidden']} × {entry['hidden']} ({entry['parameters']:,})"
-        lines.append(f"| {head} | {' | '.join(cells)} |")
+        lines.append(f"| {name(entry)} | {' | '.join(cells)} |")
+    return lines
+
+
+def _devices(found: Mapping[str, Any]) -> list[str]:
+    devices = found.get("scaling", {}).get("devices")
+    if not devices:
+        return []
+    kind = next(iter(devices.values()))["kind"]
+    what = "cores of the processor that pose as devices" if kind == "cpu" else f"{kind} devices"
+    lines = [
+        f"Several devices share each batch, here {what}, with 512 hidden units and 4,096 + 4,096 "
+        "points, in JAX."
+        + (" One such device may use all cores already." if kind == "cpu" else ""),
+        "",
+        "| devices | steps a second |",
+        "| ---: | ---: |",
+    ]
+    lines += [
+        f"| {count} | {_number(own['steps_per_second']['median'])} |"
+        for count, own in devices.items()
+    ]
+    return [*lines, ""]
+
+
+def _rows(found: Mapping[str, Any]) -> list[str]:
+    scaling = found.get("scaling", {})
+    if not scaling:
+        return []
+    lines = [
+        "## More rows",
+        "",
+        (
+            "A step does not depend on how many rows there are to draw from. Moving them does: "
+            "`transform` of rows of eight features on disk, seconds, and the memory that comes "
+            "on top of what the process had."
+        ),
+        "",
+        "| rows | " + " | ".join(_NAMES[f"lrmf-{b}"] for b in scaling["transform"]) + " |",
+        "| ---: |" + " ---: |" * len(scaling["transform"]),
+    ]
+    for n in next(iter(scaling["transform"].values())):
+        cells = [
+            f"{own[n]['seconds']['median']:.2f} s ({own[n]['added_memory_bytes']['max'] / 1e9:.2f} "
+            "GB)"
+            for own in scaling["transform"].values()
+        ]
+        lines.append(f"| {int(n):,} | {' | '.join(cells)} |")
     lines += [
         "",
-        "At the widest network arithmetic rules, and the differences shrink: of the rate that "
-        "matrix products of the step's own shapes reach, ours takes "
-        + ", ".join(f"{_share(entry):.0%} at {entry['hidden']}" for entry in found["training"])
-        + " hidden units in JAX.",
+        "And judging them, `lrmf.lrd` in 16 dimensions with its controls:",
         "",
+        "| points a side | seconds | peak memory |",
+        "| ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {int(n):,} | {own['seconds']['median']:.1f} | "
+        f"{own['peak_memory_bytes']['max'] / 1e9:.1f} GB |"
+        for n, own in scaling["judge"].items()
+    ]
+    return [*lines, ""]
+
+
+_METHODS = {
+    "lrmf-jax": "`LRMF`, JAX",
+    "matching": "flow matching",
+    "matching, plans": "flow matching, pairs by the plan of each batch",
+}
+
+
+def _matching(found: Mapping[str, Any]) -> list[str]:
+    methods = found.get("matching") or {}
+    if len(methods) < 2:
+        return []
+    runs = len(methods["lrmf-jax"]["lrd"]["runs"])
+    lines = [
+        "## Beside flow matching",
+        "",
+        (
+            "Flow matching learns the velocity of a path from source to target, here with ott-jax, "
+            "a network of three layers of 128 units, and as many steps as `LRMF` takes by default; "
+            f"no setting was tuned. Two thousand points a side of the moons, {runs} seeds: median "
+            "seconds of the fit with its compilation, and of moving 2,000 new points; distance and "
+            "labels (1-NN) of these, with the least and the greatest."
+        ),
+        "",
+        "| method (parameters) | fit, s | move, s | lrd, nats | labels |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, own in methods.items():
+        lines.append(
+            f"| {_METHODS[name]} ({own['parameters']:,}) | {own['fit_seconds']['median']:.1f} | "
+            f"{own['transform_seconds']['median']:.1f} | {_range(own['lrd'])} | "
+            f"{_range(own['labels'])} |"
+        )
+    return [*lines, ""]
+
+
+def _cold(found: Mapping[str, Any]) -> list[str]:
+    lines = [
         "## From a cold process to a verdict",
         "",
         (
@@ -99,30 +238,50 @@ def page_text(found: Mapping[str, Any]) -> str:
         memory = own["peak_memory_bytes"]["median"] / 1e9
         lines.append(f"| {backend} | {own['wall_seconds']['median']:.1f} | {memory:.1f} GB |")
     imported = found["imports"]["lrmf"]["import_seconds"]["median"]
-    met = sum(budget["met"] for budget in found["budgets"])
-    lines += [
+    return [
+        *lines,
         "",
         f"`import lrmf` takes {1000 * imported:.1f} ms and loads neither JAX nor TensorFlow.",
         "",
+    ]
+
+
+def _budgets(found: Mapping[str, Any]) -> list[str]:
+    """As they are today: those of the day of the file may have been others."""
+    asked = budgets({"continuous": {}, **found})
+    met = sum(budget["met"] for budget in asked)
+    lines = [
         "## Our budgets",
         "",
-        f"What we ask of ourselves, and what came out: {met} of {len(found['budgets'])} are met.",
+        f"What we ask of ourselves, and what came out: {met} of {len(asked)} are met.",
         "",
         "| what | budget | measured | met |",
         "| --- | --- | --- | --- |",
     ]
-    for budget in found["budgets"]:
+    for budget in asked:
         yes = "yes" if budget["met"] else "**no**"
         lines.append(f"| {budget['what']} | {budget['budget']} | {budget['measured']} | {yes} |")
-    lines += [
-        "",
-        (
-            "Not measured yet: other batch sizes and dimensions, several devices, a GPU, and flow "
-            "matching."
-        ),
-        "",
+    others = len(found["training"]) > len(plain(found["training"]))
+    lacking = [
+        what
+        for what, there in (
+            ("other dimensions and batches", others),
+            ("rows, points to judge and devices", found.get("scaling")),
+            ("flow matching", len(found.get("matching") or {}) > 1),
+        )
+        if not there
     ]
-    return "\n".join(lines)
+    if lacking:
+        lines += ["", f"In this file there is nothing yet on {'; '.join(lacking)}."]
+    return [*lines, ""]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _range(values: Mapping[str, float]) -> str:
+    return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
 
 
 def _share(entry: Mapping[str, Any]) -> float:

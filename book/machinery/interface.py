@@ -137,7 +137,8 @@ def _paths(group: Group, short: dict[int, str]) -> Iterator[str]:
     for name in group.names:
         yield f"lrmf.{name}"
     for module in group.modules:
-        for name in _resolve(module).__all__:
+        # What everybody looks for comes first.
+        for name in sorted(_resolve(module).__all__, key=lambda name: name != "LRMF"):
             thing = getattr(_resolve(module), name)
             if not isinstance(thing, ModuleType):
                 # Where a name moved up, it is documented under the shorter one.

@@ -91,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not target.is_file():
         print("error: Chromium printed nothing", file=sys.stderr)
         return 1
+    if (pages := options.output / "_build" / "html").is_dir():
+        shutil.copyfile(target, pages / target.name)  # where the pages' menu leads
     print(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
     return 0
 

@@ -53,6 +53,11 @@ class Case(Pair):
         source_weights (array, shape (n,), or None):
             Weights of the source points under which both domains hold the labels in equal
             proportions; None where they do so by themselves.
+
+    >>> import lrmf
+    >>> case = lrmf.data.batches(n=100)
+    >>> case.truth.shape == case.source.shape
+    True
     """
 
     truth: np.ndarray

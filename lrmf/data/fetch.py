@@ -78,6 +78,10 @@ def cache_dir() -> Path:
     """Folder of the downloaded files: ``LRMF_CACHE_DIR``, or the usual place of the system.
 
     Asking for it does not create it. Raises ``ValueError`` for the home of an unknown user.
+
+    >>> import lrmf
+    >>> lrmf.data.cache_dir().is_absolute()
+    True
     """
     chosen = os.environ.get(CACHE_DIR_VARIABLE)
     if chosen:

@@ -51,7 +51,7 @@ def parse_obj(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_obj(path: str | os.PathLike[str], *, name: str | None = None) -> Mesh:
-    """Read a mesh from an OBJ file.
+    r"""Read a mesh from an OBJ file.
 
     Args:
         path: the file.
@@ -65,6 +65,13 @@ def read_obj(path: str | os.PathLike[str], *, name: str | None = None) -> Mesh:
     Warns:
         DataWarning: the mesh is no surface everywhere, as more than two faces meet at an edge; or
             vertices that no face uses, which are left out.
+
+    >>> import pathlib, tempfile
+    >>> import lrmf
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "corner.obj"
+    >>> _ = path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\n")
+    >>> lrmf.data.read_obj(path).faces.shape
+    (2, 3)
     """
     path = Path(path)
     if path.stat().st_size > _LARGEST:

@@ -168,6 +168,17 @@ def judge_files(
         ValueError: a file is no table of numbers, the columns differ, values are missing, or there
             are too few rows.
         ImportError: Parquet without pyarrow.
+
+    >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> import lrmf
+    >>> folder, rng = pathlib.Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    >>> for name, mean in (("a.npy", 0.0), ("b.npy", 2.0)):
+    ...     np.save(folder / name, rng.normal(mean, 1.0, size=(300, 2)))
+    ...
+    >>> found = lrmf.judge.judge_files(str(folder / "a.npy"), str(folder / "b.npy"))
+    >>> found.certificate.decision
+    'not aligned'
     """
     # Before files that may be long are read.
     check_tolerance(tolerance)

@@ -37,7 +37,12 @@ _PARTS = {part.__name__: part for part in (Convolutional, Dense, Shift, ShiftSca
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
-    """A JSON-compatible description of a spec of this package; a part of it has its own."""
+    """A JSON-compatible description of a spec of this package; a part of it has its own.
+
+    >>> import lrmf
+    >>> lrmf.specs.spec_to_json(lrmf.Gaussian())
+    {'name': 'Gaussian'}
+    """
     return _described(spec)
 
 

@@ -127,6 +127,11 @@ class Squeezed(Squeezing):
         patch: p.
 
     Arrays: those of the flow.
+
+    >>> import lrmf
+    >>> flow = lrmf.specs.Squeezed(flow=lrmf.specs.ActNorm())
+    >>> flow.shapes((4, 4, 1))
+    {'log_scale': (4,), 'shift': (4,)}
     """
 
     flow: FlowSpec
@@ -143,6 +148,10 @@ class LastChannels(Wrapping):
     """A flow of the last half of an even number of channels; the others pass unchanged.
 
     Arrays: those of the flow.
+
+    >>> import lrmf
+    >>> lrmf.specs.LastChannels(flow=lrmf.specs.ActNorm()).shapes((4, 4, 2))
+    {'log_scale': (1,), 'shift': (1,)}
     """
 
     flow: FlowSpec
@@ -191,6 +200,10 @@ class ActNorm(FlowSpec):
             scaled by anything. Take the deviation of the noise.
 
     Arrays: ``log_scale`` s and ``shift`` b, ``(c,)``.
+
+    >>> import lrmf
+    >>> lrmf.specs.ActNorm().shapes((4, 4, 3))
+    {'log_scale': (3,), 'shift': (3,)}
     """
 
     start: Literal["identity", "data"] = "identity"
@@ -257,6 +270,10 @@ class ChannelMixing(FlowSpec):
 
     Arrays: ``lower_upper`` (c, c), as LU routines pack it: L below the diagonal, U above, and on
     it log U_ii. Zero is the identity.
+
+    >>> import lrmf
+    >>> sorted(lrmf.specs.ChannelMixing().shapes((4, 4, 2)))
+    ['lower_upper']
     """
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:

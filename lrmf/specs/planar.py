@@ -17,7 +17,12 @@ __all__ = ["Planar", "PlanarBlock"]
 
 @dataclass(frozen=True, kw_only=True)
 class PlanarBlock(FlowSpec):
-    """One block of `Planar`, which has the formula."""
+    """One block of `Planar`, which has the formula.
+
+    >>> import lrmf
+    >>> lrmf.specs.PlanarBlock().shapes((2,))
+    {'weight': (2,), 'direction': (2,), 'bias': ()}
+    """
 
     #: With this, a vector of zeros changes nothing: softplus(offset) = 1.
     offset: ClassVar[float] = math.log(math.e - 1.0)

@@ -36,6 +36,10 @@ class ShiftScale(Transformer):
 
     Args:
         bound: the bound b > 0 of the log-scale. Parameters are t and r.
+
+    >>> import lrmf
+    >>> lrmf.specs.ShiftScale(bound=3.0)
+    ShiftScale(bound=3.0)
     """
 
     bound: float = 2.0
@@ -64,6 +68,10 @@ class Spline(Transformer):
     Args:
         bins: their number K.
         bound: the end b > 0 of the spline, in the units of the data; aligners standardise theirs.
+
+    >>> import lrmf
+    >>> lrmf.specs.Spline(bins=4)
+    Spline(bins=4, bound=3.0)
     """
 
     #: Least width and height of a bin, relative to the interval, and least derivative.

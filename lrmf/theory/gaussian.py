@@ -75,6 +75,11 @@ def constant(cov_a: ArrayLike, cov_b: ArrayLike) -> Array:
 
     c(A, B) = −½ log det(2πe Σ_A) − ½ log det(2πe Σ_B) (paper, eq. 3). Raises ``ValueError`` for
     matrices that are not covariances or differ in size.
+
+    >>> import numpy as np
+    >>> from lrmf.theory import gaussian
+    >>> float(np.round(gaussian.constant([[1.0]], [[4.0]]), 3))
+    -3.531
     """
     matrix_a, matrix_b = covariance(cov_a, name="cov_a"), covariance(cov_b, name="cov_b")
     same_features({"cov_a": matrix_a, "cov_b": matrix_b})
@@ -178,6 +183,12 @@ def loss_gradient(
 
     ∂L/∂K = Σ_S⁻¹ (K Σ_A + ½ δ μ_Aᵀ) − K⁻ᵀ  and  ∂L/∂b = ½ Σ_S⁻¹ δ, of shapes ``(..., d, d)`` and
     ``(..., d)``. Raises ``ValueError`` like :func:`loss`.
+
+    >>> import numpy as np
+    >>> from lrmf.theory import gaussian
+    >>> same = dict(mean_a=[0.0], cov_a=[[1.0]], mean_b=[0.0], cov_b=[[1.0]])
+    >>> [float(np.abs(g).max()) for g in gaussian.loss_gradient([[1.0]], [0.0], **same)]
+    [0.0, 0.0]
     """
     m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     linear, offset = affine(matrix, shift, features=s_a.shape[-1])
@@ -228,6 +239,13 @@ def moment_matching_map(
     K = Σ_B^(½) Q Σ_A^(−½) and b = μ_B − K μ_A. Every minimiser of :func:`loss` has this form for
     exactly one Q. ``rotation`` is ``(..., d, d)``. Raises ``ValueError`` for a ``rotation`` that
     is not orthogonal, matrices that are not covariances, and shapes that do not fit.
+
+    >>> from lrmf.theory import gaussian
+    >>> matrix, shift = gaussian.moment_matching_map(
+    ...     [[1.0]], mean_a=[0.0], cov_a=[[1.0]], mean_b=[3.0], cov_b=[[4.0]]
+    ... )
+    >>> matrix.tolist(), shift.tolist()
+    ([[2.0]], [3.0])
     """
     m_a, s_a, m_b, s_b = moments(mean_a, cov_a, mean_b, cov_b)
     q = square(rotation, name="rotation")
@@ -264,6 +282,11 @@ def distance_1d(mean_a: ArrayLike, std_a: ArrayLike, mean_b: ArrayLike, std_b: A
 
     d_Λ = log(½(σ_A² + σ_B²) + ¼(μ_A − μ_B)²) − log σ_A − log σ_B. Raises ``ValueError`` for a
     standard deviation that is not positive.
+
+    >>> import numpy as np
+    >>> from lrmf.theory import gaussian
+    >>> float(np.round(gaussian.distance_1d(0.0, 1.0, 2.0, 1.0), 3))
+    0.693
     """
     return loss_1d(1.0, 0.0, mean_a=mean_a, std_a=std_a, mean_b=mean_b, std_b=std_b)
 

@@ -40,6 +40,11 @@ def simulated_log_gradient(
     Raises ``ValueError`` for an ``n`` that is no positive integer, a negative ``seed``, another
     ``dtype``, a ``sigma0`` that is not positive, a negative ``delta``, either of them an array,
     and values that are not finite.
+
+    >>> from lrmf.theory import mixtures
+    >>> simulated = mixtures.simulated_log_gradient(7.0, delta=1.0, sigma0=0.5, n=1000)
+    >>> bool(simulated < 0)
+    True
     """
     check_positive_int("n", n)
     check_seed(seed)

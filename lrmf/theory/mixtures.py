@@ -151,6 +151,12 @@ def loss_limit(*, delta: ArrayLike, sigma0: ArrayLike) -> Array:
 
     log(1 + δ²/σ₀²) + 2 E_N(δ,σ₀²)[log(1 + exp(−2δx/σ₀²))], that is 2 log 2 + 2 KL(p ‖ N(0, v)).
     Raises ``ValueError`` like :func:`log_gradient`.
+
+    >>> from lrmf.theory import mixtures
+    >>> options = dict(delta=1.0, sigma0=0.5)
+    >>> gap = mixtures.loss_limit(**options) - mixtures.loss(8.0, **options)
+    >>> bool(abs(gap) < 1e-6)
+    True
     """
     d, s = mixture(delta, sigma0)
 
@@ -167,6 +173,11 @@ def log_loss_gap(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Array
 
     L(0, ∞) − L(0, μ) = 2 E_B log(1 + exp((μ/v)(x − μ/2))), which is lost to rounding in
     :func:`loss` beyond a moderate μ. Raises ``ValueError`` like :func:`log_gradient`.
+
+    >>> from lrmf.theory import mixtures
+    >>> near, far = mixtures.log_loss_gap([3.0, 6.0], delta=1.0, sigma0=0.5)
+    >>> bool(far < near)
+    True
     """
 
     def both_sides(x: Array, k: Array, x0: Array) -> tuple[Array, Array]:
@@ -210,6 +221,11 @@ def log_cross_entropy_gradient(
 
     g(μ) = |∂/∂μ E_B log q| = E_B[r(x) (μ − x)] / v, half of |∂L/∂μ|, here without sampling.
     Raises ``ValueError`` like :func:`log_gradient`.
+
+    >>> from lrmf.theory import mixtures
+    >>> near, far = mixtures.log_cross_entropy_gradient([7.0, 14.0], delta=1.0, sigma0=0.5)
+    >>> bool(far < near < 0)
+    True
     """
     return _signed_log_gradient(mu, delta, sigma0, model_variance)[0]
 
@@ -218,6 +234,10 @@ def loss_gradient(mu: ArrayLike, *, delta: ArrayLike, sigma0: ArrayLike) -> Arra
     """∂L/∂μ = ∂L/∂b at b = 0, with its sign: positive for μ > 0, where L falls as b falls.
 
     Underflows to zero where :func:`log_gradient` does not. Raises ``ValueError`` like it.
+
+    >>> from lrmf.theory import mixtures
+    >>> bool(mixtures.loss_gradient(2.0, delta=1.0, sigma0=0.5) > 0)
+    True
     """
     log_size, sign = _signed_log_gradient(mu, delta, sigma0)
     return np.asarray(2.0 * sign * np.exp(log_size))
@@ -265,6 +285,13 @@ def asymptotic_log_cross_entropy_gradient(
     The three cases of the module's derivation. The ratio is off by an exponentially small amount
     in the first, by O(1/μ) otherwise. NaN where μ is too small for the term to be defined
     (|μ|(1 − σ₀²/w) ≤ δ in the cases w ≥ 2σ₀²). Raises ``ValueError`` like :func:`log_gradient`.
+
+    >>> from lrmf.theory import mixtures
+    >>> options = dict(delta=1.0, sigma0=0.5)
+    >>> exact = mixtures.log_cross_entropy_gradient(30.0, **options)
+    >>> leading = mixtures.asymptotic_log_cross_entropy_gradient(30.0, **options)
+    >>> bool(abs(leading / exact - 1) < 0.01)
+    True
     """
     m, d, s, w = with_model_variance(mu, delta, sigma0, model_variance)
     m = np.abs(m)

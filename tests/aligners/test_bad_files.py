@@ -1,5 +1,6 @@
 """Files that are no saved aligner, or a damaged one, are refused; old ones are read."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,7 @@ class TestOldFiles:
             ("version_1", lrmf.LRMF, [0.12638446688652039, -0.13219237327575684]),
             ("version_1_aub", lrmf.AUB, [0.1284358948469162, -0.130194291472435]),
             ("version_1_coral", lrmf.CORAL, [1.2514604234910292, 0.7357902839888173]),
+            ("release_0.1.0", lrmf.LRMF, [1.137580210938909, 0.9687498606600403]),
         ],
     )
     def test_they_are_read_and_saved_as_today(self, tmp_path, name, kind, image):
@@ -159,6 +161,13 @@ class TestOldFiles:
         again = kind.load(tmp_path / "new.lrmf")
         assert again.get_params() == loaded.get_params()
         np.testing.assert_array_equal(again.transform(self.POINTS), loaded.transform(self.POINTS))
+
+    def test_there_is_one_of_every_release(self):
+        root = Path(__file__).parents[2]
+        changes = (root / "CHANGELOG.md").read_text(encoding="utf8")
+        releases = set(re.findall(r"^## (\d+\.\d+\.\d+)", changes, re.MULTILINE))
+        kept = {path.stem for path in (root / "tests" / "files").glob("release_*.lrmf")}
+        assert kept == {f"release_{release}" for release in releases}
 
     def test_of_version_2_one_standardisation_is_that_of_all_domains(self, tmp_path):
         loaded = lrmf.AUB.load(Path(__file__).parents[1] / "files" / "version_2.lrmf")

@@ -54,6 +54,8 @@ class TestNames:
             model.fit(Xs=A, Xt=B[["y", "x"]])
         with pytest.raises(ValueError, match=r"^Xt and Xs have columns of different names: Xt lac"):
             model.fit(Xs=A, Xt=frame(PAIR.target, "x", "z"))
+        with pytest.raises(ValueError, match=r"names: Xt has \['z'\]; give both the same columns$"):
+            model.fit(Xs=A, Xt=B.assign(z=1.0))
         assert not hasattr(model, "event_shape_")
         model.fit(Xs=A, Xt=B)
         order = "Feature names must be in the same order(.|\n)*reorder them: "
@@ -128,6 +130,21 @@ class TestNumbers:
         ("x", "error", "message"),
         [
             (pd.DataFrame({"x": pd.array([1, None], dtype="Int64")}), ValueError, "holds 1 NaN"),
+            (
+                pd.DataFrame({"x": [1, 2], "y": [0.5, np.nan], "z": [np.inf, np.nan]}),
+                ValueError,
+                "holds 3 NaN or infinite values in 2 rows: 1 in y, 2 in z; remove or impute them$",
+            ),
+            (
+                pd.DataFrame({"x": [1, 2], "y": ["a", "b"], "z": ["c", 1]}),
+                TypeError,
+                r"must hold real numbers.*holds 'a'; leave out or turn into numbers: y, z$",
+            ),
+            (
+                pd.DataFrame({f"c{k}": ["a", "b"] for k in range(12)}),
+                TypeError,
+                "must hold real numbers.* numbers: c0, c1, .*, c9 and 2 more$",
+            ),
             ([[1.0], [None]], ValueError, "holds 1 NaN or infinite values in 1 rows"),
             (pd.DataFrame({"x": [1, 2], "y": ["1", "2"]}), TypeError, r"must hold real.*holds '1'"),
             (np.array([[1j]], dtype=object), TypeError, "must hold real numbers.*holds 1j"),

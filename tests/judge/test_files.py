@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -133,6 +134,39 @@ def test_a_long_file_is_read_in_pieces_and_drawn_from_all_of_it(tmp_path, monkey
     np.testing.assert_allclose(share, 0.2, atol=4 * np.sqrt(0.16 / 2000))
     again = read_table(path, at_most=2000, seed=(2,))
     assert set(again.numbers.tolist()) != set(table.numbers.tolist())
+
+
+def peak_memory(path, **options):
+    """Bytes that reading a file takes at most, of arrays and of Python's own."""
+    tracemalloc.start()
+    try:
+        table = read_table(str(path), **options)
+        return table, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_ten_million_rows_do_not_come_into_memory(tmp_path):
+    path, n = tmp_path / "long.npy", 10_000_000
+    rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, 2))
+    rows[:, 0] = np.arange(n) // 1000
+    rows.flush()
+    table, peak = peak_memory(path)
+    assert (table.rows, table.points.shape) == (n, (50_000, 2))
+    np.testing.assert_array_equal(table.points[:, 0], (table.numbers - 1) // 1000)
+    assert peak < 20_000_000  # the file has 80 million bytes, and twice that as float64
+
+
+def test_memory_does_not_grow_with_the_lines_of_a_csv_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_ROWS", 1000)
+    peaks = []
+    for n in (10_000, 60_000):
+        path = tmp_path / f"{n}.csv"
+        path.write_text("x,y\n" + "".join(f"{i},{i / 7}\n" for i in range(n)))
+        table, peak = peak_memory(path, at_most=500)
+        assert table.rows == n
+        peaks.append(peak)
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_missing_values_are_counted_by_column(capsys, tmp_path):

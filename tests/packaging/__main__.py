@@ -3,6 +3,9 @@
 ``python -m tests.packaging --extras jax --constraints constraints/lowest.txt``. Nothing of this
 checkout is on the path then: the README's example runs, the command judges two files, files of
 every version load, and a type checker sees the types. It needs a package index.
+
+``--extras none`` installs nothing: the wheel is unpacked and used with what this Python has, which
+tells in a minute whether the wheel is whole.
 """
 
 from __future__ import annotations
@@ -20,17 +23,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 5_000_000  # bytes of the wheel
+#: Where an unpacked wheel lies, for the commands that use it.
+_path: list[str] = []
 
 _USE = """\
 import pathlib, sys
 import numpy as np
 import lrmf
-assert "site-packages" in lrmf.__file__, lrmf.__file__
+assert not lrmf.__file__.startswith(sys.argv[3]), lrmf.__file__
 rng = np.random.default_rng(0)
 np.savetxt("a.csv", rng.normal(size=(400, 2)), delimiter=",")
 np.savetxt("b.csv", rng.normal(size=(400, 2)) + 2.0, delimiter=",")
 for path in pathlib.Path(sys.argv[1]).glob("*.lrmf"):
-    name = {"version_1_aub": "AUB", "version_1_coral": "CORAL"}.get(path.stem, "LRMF")
+    others = {"version_1_aub": "AUB", "version_1_coral": "CORAL", "version_2": "AUB"}
+    name = others.get(path.stem, "LRMF")
     options = {} if name == "CORAL" else {"backend": sys.argv[2]}
     model = getattr(lrmf, name).load(path, **options)
     moved = model.transform(rng.normal(size=(3, *model.event_shape_)))
@@ -50,23 +56,30 @@ lrmf.no_such_name
 
 #: What mypy must say of the text above, line by line.
 _SAID = (
-    r'types\.py:4: note: Revealed type is "(builtins\.)?float"',
-    r'types\.py:5: note: Revealed type is "lrmf\.[a-z_.]*LRMF"',
-    r'types\.py:6: error: .*"tolerance".*float',
-    r'types\.py:7: error: Module has no attribute "no_such_name"',
+    r'uses\.py:4: note: Revealed type is "(builtins\.)?float"',
+    r'uses\.py:5: note: Revealed type is "lrmf\.[a-z_.]*LRMF"',
+    r'uses\.py:6: error: .*"tolerance".*float',
+    r'uses\.py:7: error: Module has no attribute "no_such_name"',
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; raises where something fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--extras", default="jax", choices=["jax", "tfp"], help="the backend")
+    parser.add_argument("--extras", default="jax", choices=["jax", "tfp", "none"])
     parser.add_argument("--constraints", type=Path, help="a file of versions; the newest without")
     options = parser.parse_args(arguments)
     folder = ROOT / "_build" / "package"
     wheel = build(folder)
     with tempfile.TemporaryDirectory() as name:
         elsewhere = Path(name)
+        if options.extras == "none":
+            say(f"unpacking {wheel.name}")
+            zipfile.ZipFile(wheel).extractall(elsewhere / "wheel")
+            _path.append(str(elsewhere / "wheel"))
+            use(sys.executable, elsewhere, "jax")
+            check_types(sys.executable, elsewhere)
+            return 0
         python = environment(elsewhere / "venv")
         pinned = ["-c", str(options.constraints.resolve())] if options.constraints else []
         say(f"installing {wheel.name}[{options.extras}]")
@@ -112,8 +125,9 @@ def use(python: str, folder: Path, backend: str) -> None:
     said = run([python, "-c", code], folder)
     assert said.startswith("aligned"), said
     say("loading the files of every version")
-    loaded = run([python, "-c", _USE, str(ROOT / "tests" / "files"), backend], folder)
-    assert "version_1.lrmf" in loaded, loaded
+    files = ROOT / "tests" / "files"
+    loaded = run([python, "-c", _USE, str(files), backend, str(ROOT)], folder).splitlines()[-1]
+    assert loaded.split() == sorted(path.name for path in files.glob("*.lrmf")), loaded
     say("judging two files")
     judge = [python, "-m", "lrmf", "judge", "a.csv", "b.csv"]
     assert run(judge, folder, code=1).startswith("not aligned")
@@ -122,8 +136,8 @@ def use(python: str, folder: Path, backend: str) -> None:
 def check_types(python: str, folder: Path) -> None:
     """A type checker finds the types in the installed package, and faults in its use."""
     say("checking types from outside")
-    (folder / "types.py").write_text(_TYPES, encoding="utf8")
-    said = run([python, "-m", "mypy", "types.py"], folder, code=1).splitlines()
+    (folder / "uses.py").write_text(_TYPES, encoding="utf8")
+    said = run([python, "-m", "mypy", "uses.py"], folder, code=1).splitlines()
     for line, expected in zip(said, _SAID, strict=False):
         if not re.match(expected, line):
             raise SystemExit(f"mypy said {line!r}, expected {expected!r}")
@@ -143,6 +157,7 @@ def pip(python: str, *arguments: str) -> None:
 def run(command: list[str], folder: Path, *, code: int = 0) -> str:
     """What a command printed; nothing of this checkout is on its path."""
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    clean |= {name: os.pathsep.join(_path) for name in ("PYTHONPATH", "MYPYPATH") if _path}
     done = subprocess.run(
         command, cwd=folder, env=clean, stdout=subprocess.PIPE, text=True, check=False
     )

@@ -3,7 +3,7 @@
 ``runs.json``, beside this script, holds settings, versions, hardware and the numbers of each run.
 `book.results.runner` has the options, and goes on where an interrupted command stopped.
 
-Runs, two seeds each: three pairs whose truth is known, left as they are, aligned by five methods,
+Runs, five seeds each: three pairs whose truth is known, left as they are, aligned by five methods,
 by LRMF, and by a linear map and LRMF after it.
 """
 

@@ -15,7 +15,7 @@ from lrmf.data.cases import Case
 
 __all__ = ["CASES", "HELD_OUT", "METHODS", "SEEDS", "fit", "resampled", "runs", "scores"]
 
-SEEDS = range(2)
+SEEDS = range(5)
 HELD_OUT = 1000  # added to a seed: that of the pair that nothing is fitted to
 STEPS = 4000
 NEIGHBOURS = 15

@@ -1,0 +1,137 @@
+"""Flow matching in ott-jax beside LRMF: seconds from two samples to a map, and what became of it.
+
+Other work than LRMF's, so steps are not compared: each trains as many as LRMF does by default, and
+the same judge looks at what comes out. Flow matching pairs the points of a batch either as they
+come or by the batch's optimal plan. Every run has a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cold import timed_child
+from benchmarks.hardware import peak_memory
+from benchmarks.report import summarised
+
+__all__ = ["METHODS", "available", "flow_matching", "likelihood_ratio", "measure", "pairing"]
+
+METHODS = ("lrmf-jax", "matching", "matching, plans")
+BATCH, LEARNING_RATE, HIDDEN = 256, 1e-3, (128, 128, 128)
+Map = Callable[[np.ndarray], np.ndarray]
+
+
+def available(method: str) -> bool:
+    """Whether everything that the method needs is installed (nothing is imported)."""
+    needed = ("jax", "optax") if method == "lrmf-jax" else ("jax", "optax", "ott", "flax")
+    return all(find_spec(package) is not None for package in needed)
+
+
+def measure(*, repeats: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Each method with as many seeds; medians and extremes."""
+    found = {}
+    names = ["fit_seconds", "transform_seconds", "lrd", "labels", "peak_memory_bytes"]
+    for method in filter(available, METHODS):
+        runs = []
+        for seed in range(repeats):
+            report(f"{method}, seed {seed}")
+            runs.append(timed_child(["-m", "benchmarks.matching", method, str(seed)]))
+        found[method] = {**summarised(runs, names), "parameters": runs[0]["parameters"]}
+    return found
+
+
+def likelihood_ratio(
+    source: np.ndarray, target: np.ndarray, seed: int, **options: Any
+) -> tuple[Map, int]:
+    """`lrmf.LRMF`, with its defaults but for the options, and how many numbers it trains."""
+    import lrmf
+
+    model = lrmf.LRMF(seed=seed, progress=False, **options).fit(Xs=source, Xt=target)
+    models = (model.transform_, model.density_)
+    return model.transform, sum(x.size for m in models for x in m.arrays.values())
+
+
+def flow_matching(
+    source: np.ndarray, target: np.ndarray, seed: int, *, plans: bool, steps: int
+) -> tuple[Map, int]:
+    """A velocity field between the two samples by ott-jax, and how many numbers it has."""
+    import jax
+    import optax
+    from flax import nnx  # type: ignore[import-not-found]
+    from ott.neural.methods import flow_matching as fm  # type: ignore[import-not-found]
+    from ott.neural.networks.velocity_field.mlp import MLP  # type: ignore[import-not-found]
+
+    pooled = np.concatenate([source, target])
+    mean, scale = pooled.mean(axis=0), pooled.std(axis=0)
+    sides = [((x - mean) / scale).astype(np.float32) for x in (source, target)]
+    width = sides[0].shape[1]
+    field = MLP(width, hidden_dims=HIDDEN, time_enc_num_freqs=4, rngs=nnx.Rngs(seed))
+    optimizer = nnx.Optimizer(field, optax.adam(LEARNING_RATE), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model: Any, state: Any, key: Any, x0: Any, x1: Any) -> Any:
+        return fm.flow_matching_step(model, state, fm.interpolate_samples(key, x0, x1))
+
+    rng, keys = np.random.default_rng(seed), jax.random.split(jax.random.key(seed), steps)
+    for key in keys:
+        x0, x1 = (x[rng.integers(len(x), size=BATCH)] for x in sides)
+        step(field, optimizer, key, x0, x1[pairing(x0, x1)] if plans else x1)
+
+    @nnx.jit
+    def move(model: Any, x: Any) -> Any:
+        return jax.vmap(lambda point: fm.evaluate_velocity_field(model, point).ys[-1])(x)
+
+    def transform(x: np.ndarray) -> np.ndarray:
+        moved = np.asarray(move(field, ((x - mean) / scale).astype(np.float32)))
+        return np.asarray(moved * scale + mean, dtype=np.float64)
+
+    return transform, sum(x.size for x in jax.tree.leaves(nnx.state(field, nnx.Param)))
+
+
+def pairing(x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+    """Which row of x1 the plan of least squared distance gives to each row of x0 ``(n,)``."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(linear_sum_assignment(cdist(x0, x1, "sqeuclidean"))[1])
+
+
+def _run(method: str, seed: int) -> dict[str, Any]:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    import lrmf
+
+    pair, held_out = lrmf.data.moons(seed=seed), lrmf.data.moons(seed=seed + 1000)
+    start = time.perf_counter()
+    if method == "lrmf-jax":
+        move, parameters = likelihood_ratio(pair.source, pair.target, seed)
+    else:
+        move, parameters = flow_matching(
+            pair.source,
+            pair.target,
+            seed,
+            plans=method.endswith("plans"),
+            steps=lrmf.LRMF().steps,
+        )
+    fitted = time.perf_counter()
+    moved = move(held_out.source)
+    done = time.perf_counter()
+    neighbour = KNeighborsClassifier(n_neighbors=1).fit(held_out.target, held_out.target_labels)
+    return {
+        "fit_seconds": fitted - start,
+        "transform_seconds": done - fitted,
+        "lrd": lrmf.lrd(moved, held_out.target, controls=False).lrd,
+        "labels": float(neighbour.score(moved, held_out.source_labels)),
+        "parameters": parameters,
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(_run(sys.argv[1], int(sys.argv[2]))))
