@@ -337,6 +337,8 @@ def _check_null(null: object) -> None:
 
 def _standardized(x: Array) -> Array:
     """Points with mean 0 and deviation 1 in each feature that is not constant."""
+    # In units near those of each feature, powers of two: squares neither overflow nor vanish.
+    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=0))[1])
     return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
 
 

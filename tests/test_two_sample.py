@@ -177,6 +177,15 @@ def test_no_feature_is_too_small_to_be_seen(name):
     assert found.statistic == pytest.approx(plain.statistic)
 
 
+@pytest.mark.parametrize("test", [score_test, likelihood_ratio_test])
+@pytest.mark.parametrize("magnitude", [2.0**-1000, 2.0**1000])
+def test_no_magnitude_changes_a_test(test, magnitude):
+    x, y = pair(0, shift=0.4)
+    found, plain = test(x * magnitude, y * magnitude), test(x, y)
+    assert found.pvalue == plain.pvalue
+    assert found.statistic == pytest.approx(plain.statistic)
+
+
 def test_a_relabelling_that_leaves_a_side_flat_counts_as_extreme():
     x, y = pair(0, n=10)
     x[:, 1], y[:, 1] = np.eye(10)[0], np.eye(10)[1]
