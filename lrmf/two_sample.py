@@ -331,7 +331,7 @@ def _samples(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
 
 
 def _check_null(null: object) -> None:
-    if null not in ("permutation", "chi2"):
+    if not isinstance(null, str) or null not in ("permutation", "chi2"):
         raise ValueError(f"null must be 'permutation' or 'chi2', got {null!r}")
 
 
