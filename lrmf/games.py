@@ -234,5 +234,5 @@ def _positive_part(numpy: Any, x: Any) -> Any:
 
 
 def _check_loss(loss: object) -> None:
-    if loss not in get_args(ClassifierLoss):
+    if not isinstance(loss, str) or loss not in get_args(ClassifierLoss):
         raise ValueError(f"loss must be one of {get_args(ClassifierLoss)}, got {loss!r}")

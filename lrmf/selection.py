@@ -38,7 +38,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import StratifiedKFold
 
 from .aligners.base import Aligner
-from .checks import check_seed
+from .checks import check_positive_int, check_seed
 from .judge import lrd
 from .judge.pair import MINIMUM
 from .points import check_pair, check_points, feature_names
@@ -172,7 +172,10 @@ class DomainSplit(StratifiedKFold):
 
     def __init__(self, n_splits: int = 5, *, seed: int = 0) -> None:
         check_seed(seed)
-        super().__init__(n_splits=n_splits, shuffle=True, random_state=seed)
+        check_positive_int("n_splits", n_splits)
+        if n_splits < 2:
+            raise ValueError(f"n_splits must be 2 or more, got {n_splits}")
+        super().__init__(n_splits=n_splits, shuffle=True, random_state=seed % 2**32)
         self.seed = seed
 
     def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -53,7 +53,7 @@ def from_data(
     """
     if not isinstance(spec, FlowSpec):
         raise TypeError(f"spec must be a flow such as lrmf.Glow(), got {type(spec).__name__}")
-    if kind not in ("density", "flow"):
+    if not isinstance(kind, str) or kind not in ("density", "flow"):
         raise ValueError(f"kind must be 'density' or 'flow', got {kind!r}")
     points = check_points(x, "x")
     event_shape = spec.check_arrays(arrays)

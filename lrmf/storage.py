@@ -9,6 +9,7 @@ What is promised of them:
 - As with an editor, a symbolic link stays a link (its target is written), permissions stay, and
   a read-only file, a folder, a pipe or a device is refused. Other names of the file, hard links,
   keep the old content.
+- The same content gives the same bytes.
 - Files of all earlier versions of the format are read. They had no hash.
 """
 
@@ -65,7 +66,7 @@ def write(
     # ascontiguousarray makes scalars one-dimensional.
     contiguous = {name: x.reshape(np.shape(arrays[name])) for name, x in contiguous.items()}
     text = json.dumps({"version": _VERSION, **document}, default=_to_json)
-    content = save(contiguous, metadata={_KEY: text, "sha256": _NO_HASH})
+    content = _in_order(save(contiguous, metadata={_KEY: text, "sha256": _NO_HASH}))
     digest = hashlib.sha256(content).hexdigest()
     replace(path, content.replace(_hash_entry(_NO_HASH), _hash_entry(digest), 1))
 
@@ -198,6 +199,16 @@ def _unpacked(content: bytes) -> tuple[Arrays, dict[str, Any]]:
     if not hashes and (metadata.keys() != {_KEY} or document.get("version", 1) != 1):
         raise ValueError("its SHA-256 is missing")
     return load(content), document
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with its metadata in one order, which safetensors leaves to chance."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _hash_entry(digest: str) -> bytes:

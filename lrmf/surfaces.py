@@ -92,12 +92,10 @@ def edge_stretch(mesh: Mesh, moved: ArrayLike) -> Array:
     >>> bool(np.allclose(edge_stretch(animal, 2 * animal.vertices), np.log(2)))
     True
     """
-    after = mesh.check_places(moved)
-    u, v = mesh.as_trimesh().edges_unique.T
-    before = np.linalg.norm(mesh.vertices[u] - mesh.vertices[v], axis=1)
-    there = before > 0
-    with np.errstate(divide="ignore"):
-        return np.log(np.linalg.norm(after[u] - after[v], axis=1)[there] / before[there])
+    edges = mesh.as_trimesh().edges_unique
+    before, after = (_log_lengths(x, edges) for x in (mesh.vertices, mesh.check_places(moved)))
+    there = before > -np.inf
+    return np.asarray(after[there] - before[there])
 
 
 def flipped_faces(mesh: Mesh, moved: ArrayLike) -> float:
@@ -156,7 +154,9 @@ def neighbours_kept(x: ArrayLike, moved: ArrayLike, *, k: int = 10) -> float:
     if len(first) < k + 2:
         raise ValueError(f"{k} neighbours need {k + 2} points, got {len(first)}; lower k")
     near, still = (
-        NearestNeighbors(n_neighbors=k).fit(p).kneighbors(return_distance=False)
+        NearestNeighbors(n_neighbors=k)
+        .fit(scaled(p, -exponent(p)).reshape(len(p), -1))
+        .kneighbors(return_distance=False)
         for p in (first, second)
     )
     return float(np.mean((near[:, :, None] == still[:, None, :]).any(axis=2)))
@@ -190,9 +190,16 @@ def skin(mesh: Mesh, moved: ArrayLike, *, k: int = 10) -> Skin:
     )
 
 
+def _log_lengths(vertices: Array, edges: NDArray[np.int64]) -> Array:
+    by = exponent(vertices)
+    u, v = scaled(vertices, -by)[edges.T]
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.linalg.norm(u - v, axis=1)) + by * np.log(2.0))
+
+
 def _agreement(vertices: Array, faces: NDArray[np.int64], pairs: NDArray[np.int64]) -> Array:
     """For each face, its normal times the sum of those of its neighbours (pairs of faces)."""
-    normals, _ = face_normals(vertices, faces)
+    normals, _ = face_normals(scaled(vertices, -exponent(vertices)), faces)
     one, other = pairs.T
     products = np.sum(normals[one] * normals[other], axis=1)
     n = len(faces)

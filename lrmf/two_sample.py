@@ -356,12 +356,14 @@ def _samples(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
 
 
 def _check_null(null: object) -> None:
-    if null not in ("permutation", "chi2"):
+    if not isinstance(null, str) or null not in ("permutation", "chi2"):
         raise ValueError(f"null must be 'permutation' or 'chi2', got {null!r}")
 
 
 def _standardized(x: Array) -> Array:
     """Points with mean 0 and deviation 1 in each feature that is not constant."""
+    # In units near those of each feature, powers of two: squares neither overflow nor vanish.
+    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=0))[1])
     return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
 
 

@@ -6,8 +6,10 @@ import os
 import tempfile
 import time
 
+import joblib
 import numpy as np
 import pytest
+from joblib.parallel import ThreadingBackend
 
 from book.machinery.config import ROOT
 from book.results import __main__ as every, runner
@@ -134,6 +136,23 @@ def test_two_workers_make_the_same_in_other_processes(command):
     assert list(made) == ["a", "b", "c"]
     assert set(arrays) == {"a/values", "b/values", "c/values"}
     assert os.getpid() not in {run["process"] for run in made.values()}
+
+
+class _AllAtOnce(ThreadingBackend):
+    """Like Ray's, a backend of joblib's that gives no result before it has them all."""
+
+    supports_return_generator = False
+
+
+def test_a_backend_that_gives_all_at_once_keeps_what_was_made_before_a_failure(command):
+    joblib.register_parallel_backend("all at once", _AllAtOnce)
+    fails = plan(**{name: {"value": 1.0} for name in "abc"}, d={"value": 1.0, "fails": True})
+    with joblib.parallel_config("all at once", n_jobs=2):
+        with pytest.raises(KeyboardInterrupt):
+            command(fails)
+        assert list(saved(command)[1]) == ["a", "b"]
+        assert command(plan(**{name: {"value": 1.0} for name in "abcd"})) == 0
+    assert list(saved(command)[1]) == ["a", "b", "c", "d"]
 
 
 def test_starting_over_forgets_the_runs_that_are_asked_for_and_no_others(command):

@@ -184,13 +184,20 @@ def test_a_flipped_bit_is_noticed(tmp_path):
         open_checkpoint(path)
 
 
-def test_a_checkpoint_of_the_first_version_is_read(tmp_path):
-    """Written by the first commit's code; a fit of today's goes another way, and is another one."""
-    path = shutil.copy(Path(__file__).parent / "files" / "version_1.ckpt", tmp_path)
+#: Of each version of the format: written by the code of its time, 1 by the first commit's.
+FINGERPRINTS = {
+    1: "90fa6ac7c155c216dc7e66e6bf69849f13e3a4607a3eaa5ca2987e719fdcc381",
+    2: "d2c485b5cd23ad96fa564caf1b24a7dff380e5c7ca033e38196b95755f777b52",
+    3: "d2c485b5cd23ad96fa564caf1b24a7dff380e5c7ca033e38196b95755f777b52",
+}
+
+
+@pytest.mark.parametrize("version", FINGERPRINTS)
+def test_checkpoints_of_every_version_are_read(tmp_path, version):
+    path = shutil.copy(Path(__file__).parent / "files" / f"version_{version}.ckpt", tmp_path)
     with pytest.raises(ValueError, match="belongs to another fit"):
         open_checkpoint(path)
-    fingerprint = "90fa6ac7c155c216dc7e66e6bf69849f13e3a4607a3eaa5ca2987e719fdcc381"
-    with open_checkpoint(path, fingerprint=fingerprint) as opened:
+    with open_checkpoint(path, fingerprint=FINGERPRINTS[version]) as opened:
         assert opened.get("flow").document["progress"]["step"] == 3
         assert opened.get("flow").arrays["losses"].shape == (3,)
         assert opened.get("refit target").document["progress"]["step"] == 2

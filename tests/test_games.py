@@ -150,7 +150,7 @@ class TestLosses:
         moments = [m for x in (a, b) for m in (x.mean(axis=0), np.cov(x.T, bias=True))]
         assert value == pytest.approx(float(lrmf.theory.gaussian.distance(*moments)), rel=1e-9)
 
-    @pytest.mark.parametrize("loss", ["wasserstein", None, "Hinge"])
+    @pytest.mark.parametrize("loss", ["wasserstein", None, "Hinge", np.array(LOSSES)])
     def test_unknown_ones_are_refused(self, loss):
         adversary = models("jax", (DISCRIMINATOR,))["adversary"]
         message = f"^loss must be one of {re.escape(str(LOSSES))}, got "

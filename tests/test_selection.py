@@ -137,6 +137,14 @@ class TestBadInput:
     def test_a_seed(self):
         with pytest.raises(ValueError, match="seed must be a non-negative integer, got None"):
             DomainSplit(2, seed=None)
+        assert len(list(DomainSplit(2, seed=2**40).split(X, DOMAIN))) == 2
+
+    @pytest.mark.parametrize("n_splits", [None, "2", 0, 2.5, {1}])
+    def test_numbers_of_folds(self, n_splits):
+        with pytest.raises(ValueError, match="n_splits must be a positive integer, got"):
+            DomainSplit(n_splits)
+        with pytest.raises(ValueError, match="n_splits must be 2 or more, got 1"):
+            DomainSplit(1)
 
     @pytest.mark.parametrize(
         "y",

@@ -37,6 +37,14 @@ def test_round_trip_is_exact(path):
         assert arrays[name].tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
+def test_the_same_content_gives_the_same_bytes(path):
+    contents = set()
+    for _ in range(12):
+        storage.write(path, ARRAYS, DOCUMENT)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+
+
 def test_a_file_without_arrays(path):
     storage.write(str(path), {}, DOCUMENT)
     assert storage.read(str(path), "thing") == ({}, DOCUMENT)

@@ -86,6 +86,23 @@ def test_neighbours_agree_with_a_direct_count(animal):
     assert surfaces.neighbours_kept(x, far) < surfaces.neighbours_kept(x, y)
 
 
+@pytest.mark.parametrize("magnitude", [2.0**-700, 2.0**700])
+def test_no_magnitude_of_a_surface_changes_what_became_of_it(animal, magnitude):
+    moved = animal.vertices + 0.05 * np.random.default_rng(0).normal(size=animal.vertices.shape)
+    plain, found = (surfaces.skin(animal, moved * m) for m in (1.0, magnitude))
+    assert found.flipped == plain.flipped > 0
+    assert found.kept == plain.kept < 1
+    assert found.spread == pytest.approx(plain.spread)
+    assert np.subtract(found.stretch, np.log(magnitude)) == pytest.approx(plain.stretch, abs=1e-9)
+
+
+def test_neighbours_of_pictures_are_those_of_their_pixels():
+    x = np.random.default_rng(0).normal(size=(30, 2, 3))
+    y = x + 0.3 * np.random.default_rng(1).normal(size=x.shape)
+    expected = surfaces.neighbours_kept(x.reshape(30, 6), y.reshape(30, 6))
+    assert surfaces.neighbours_kept(x, y) == expected < 1
+
+
 def test_chamfer_agrees_with_a_direct_computation():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 3)), rng.normal(size=(30, 3)) + 1

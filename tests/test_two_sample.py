@@ -152,8 +152,9 @@ class TestBadInput:
         x, y = pair(0)
         with pytest.raises(ValueError, match=r"a feature of [xy] is a function of others"):
             likelihood_ratio_test(x[:, [0, 0]], y[:, [0, 0]])
-        with pytest.raises(ValueError, match="null must be 'permutation' or 'chi2', got 'wilks'"):
-            likelihood_ratio_test(x, y, null="wilks")
+        for null in ("wilks", np.array(["chi2", "chi2"])):
+            with pytest.raises(ValueError, match="null must be 'permutation' or 'chi2', got "):
+                likelihood_ratio_test(x, y, null=null)
 
     def test_of_the_score(self):
         with pytest.raises(TypeError, match=r"density must be Gaussian\(\) or the spec of a flow"):
@@ -174,6 +175,15 @@ def test_no_feature_is_too_small_to_be_seen(name):
     units = np.array([1.0, 1e-16])
     found, plain = (TESTS[name](*z, n_permutations=99) for z in ((x * units, y * units), (x, y)))
     assert found.pvalue == plain.pvalue == 0.01
+    assert found.statistic == pytest.approx(plain.statistic)
+
+
+@pytest.mark.parametrize("test", [score_test, likelihood_ratio_test])
+@pytest.mark.parametrize("magnitude", [2.0**-1000, 2.0**1000])
+def test_no_magnitude_changes_a_test(test, magnitude):
+    x, y = pair(0, shift=0.4)
+    found, plain = test(x * magnitude, y * magnitude), test(x, y)
+    assert found.pvalue == plain.pvalue
     assert found.statistic == pytest.approx(plain.statistic)
 
 

@@ -188,10 +188,16 @@ def _computed(
             yield from _computed(runs, 1, None)
         return
     # Without a number of its own the configuration around the call decides; by default 1.
-    parallel = joblib.Parallel(
-        n_jobs=workers if workers > 1 else None, return_as="generator_unordered", batch_size=1
-    )
-    yield from parallel(joblib.delayed(_made)(run) for run in runs)
+    count = workers if workers > 1 else None
+    calls = [joblib.delayed(_made)(run) for run in runs]
+    backend, _ = joblib.parallel.get_active_backend()
+    if backend.supports_return_generator:
+        yield from joblib.Parallel(count, return_as="generator_unordered", batch_size=1)(calls)
+        return
+    # Ray's gives all results at once: those of so many runs as it makes at a time.
+    size = joblib.effective_n_jobs(count)
+    for start in range(0, len(calls), size):
+        yield from joblib.Parallel(count, batch_size=1)(calls[start : start + size])
 
 
 def _made(run: Run) -> tuple[Run, tuple[Numbers, Arrays]]:

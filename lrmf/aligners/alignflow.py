@@ -224,7 +224,7 @@ class AlignFlow(GameAligner):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_likelihood_weight(self.likelihood_weight)
-        if self.critics not in ("both", *SIDES):
+        if not isinstance(self.critics, str) or self.critics not in ("both", *SIDES):
             raise ValueError(
                 "critics must be 'both', 'source' or 'target', the domains that have one, got "
                 f"{self.critics!r}; likelihood_weight=math.inf is the fit without"

@@ -20,7 +20,7 @@ from ..models import Flow
 from ..points import Rows, check_pair, feature_names
 from ..specs import Affine
 from ..standardization import moments
-from .computed import ComputedAligner, check_squares, warn_of_points
+from .computed import ComputedAligner, check_squares, shared_deviations, warn_of_points
 
 __all__ = ["CORAL", "AffineAligner", "GaussianOT"]
 
@@ -73,11 +73,10 @@ class AffineAligner(ComputedAligner):
         check_squares(source, "Xs")
         check_squares(target, "Xt")
         # K has no units: those of powers of covariances neither overflow nor vanish.
-        unit = np.array(max(source.std(axis=0).max(), target.std(axis=0).max()) or 1.0)
         if own.standardize:
-            deviations = _flat(np.stack([_deviations(source), _deviations(target)])) / unit
-            scale = np.sqrt((deviations**2).mean(axis=0))
-            unit = unit * np.where(scale > 0, scale, 1.0)
+            unit = shared_deviations(_flat(source), _flat(target))
+        else:
+            unit = np.array(max(source.std(axis=0).max(), target.std(axis=0).max()) or 1.0)
         mean_a, cov_a = _moments(source, unit)
         mean_b, cov_b = _moments(target, unit)
         amount = float(own.regularization)
@@ -239,11 +238,6 @@ def _moments(x: np.ndarray, unit: Array) -> tuple[Array, Array]:
     mean = points.mean(axis=0)
     centred = (points - mean) / unit
     return mean, centred.T @ centred / len(points)
-
-
-def _deviations(x: np.ndarray) -> Array:
-    """Of each feature, zero of a constant, for which rounding gives less than a digit."""
-    return np.where(x.min(axis=0) == x.max(axis=0), 0.0, x.std(axis=0))
 
 
 def _power(cov: Array, exponent: float) -> Array:

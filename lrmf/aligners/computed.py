@@ -15,7 +15,7 @@ from ..standardization import moments
 from . import persistence
 from .base import Aligner
 
-__all__ = ["ComputedAligner", "check_squares", "warn_of_points"]
+__all__ = ["ComputedAligner", "check_squares", "shared_deviations", "warn_of_points"]
 
 
 class ComputedAligner(Aligner):
@@ -91,3 +91,17 @@ def check_squares(x: np.ndarray, argument: str) -> None:
             f"{argument} holds values up to {largest:.3g}, too large for their squares in "
             "float64; standardise the data"
         )
+
+
+def shared_deviations(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Of each feature of flat points ``(n, d)`` the mean square of both domains' deviations, rooted.
+
+    That of features that are constant is the largest deviation of all, or 1.
+    """
+    # Rounding gives a constant a deviation of less than a digit.
+    deviations = np.stack(
+        [np.where(x.min(axis=0) == x.max(axis=0), 0.0, x.std(axis=0)) for x in (source, target)]
+    )
+    unit = float(deviations.max()) or 1.0
+    shared = np.sqrt(((deviations / unit) ** 2).mean(axis=0))
+    return np.asarray(unit * np.where(shared > 0, shared, 1.0))

@@ -12,10 +12,10 @@ from scipy.spatial import distance as pairwise
 from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 
-from ..checks import check_positive_int, check_positive_number
+from ..checks import check_bool, check_positive_int, check_positive_number
 from ..extras import import_pot
 from ..points import check_pair, feature_names
-from .computed import ComputedAligner, check_squares, warn_of_points
+from .computed import ComputedAligner, check_squares, shared_deviations, warn_of_points
 from .plans import sinkhorn
 
 __all__ = ["EntropicOT"]
@@ -60,15 +60,19 @@ class EntropicOT(ComputedAligner):
     Args:
         regularization: ε, in units of ``cost_scale``.
         cost_scale: ``"mean"``, ``"median"`` or ``"max"`` of the costs |x_i - y_j|², or None for
-            an ε in squared units of the data.
+            an ε in squared units of the (standardised) data.
         max_iter: the most iterations of Sinkhorn's algorithm. They go up as ε goes down.
         tolerance: share of the mass that may be left in the wrong place.
+        standardize: take the costs of features divided by their deviations, the mean squares of
+            both domains', so that units of features do not matter. By default costs are those of
+            the data in their own units, in which features of large numbers decide.
 
     Attributes:
-        epsilon_: ε, in squared units of the data.
+        epsilon_: ε, in squared units of the (standardised) data.
         source_points_, target_points_: the data ``(n, d)`` and ``(m, d)``.
         source_potential_, target_potential_: the dual potentials f ``(n,)`` and g ``(m,)``, in
-            squared units of the data: P_ij = exp((f_i + g_j - |x_i - y_j|²) / ε) / (n m).
+            squared units of the (standardised) data:
+            P_ij = exp((f_i + g_j - |x_i - y_j|²) / ε) / (n m).
         n_iter_: iterations.
         status_: what happened and, if it went wrong, the cure; ``outcome_`` is its first words:
             finished, not converged.
@@ -94,11 +98,13 @@ class EntropicOT(ComputedAligner):
         cost_scale: Literal["mean", "median", "max"] | None = "mean",
         max_iter: int = 2000,
         tolerance: float = 1e-6,
+        standardize: bool = False,
     ) -> None:
         self.regularization = regularization
         self.cost_scale = cost_scale
         self.max_iter = max_iter
         self.tolerance = tolerance
+        self.standardize = standardize
 
     def fit(self, Xs: Any = None, ys: Any = None, Xt: Any = None, yt: Any = None) -> Self:
         """Compute plan and potentials of source and target points.
@@ -128,7 +134,10 @@ class EntropicOT(ComputedAligner):
         warn_of_points({"Xs": source, "Xt": target}, names, looks=("extreme",))
         event_shape = source.shape[1:]
         source, target = (x.reshape(len(x), -1) for x in (source, target))
-        costs = _costs(source, target)
+        unit = shared_deviations(source, target) if own.standardize else 1.0
+        check_squares(source / unit, "Xs divided by its deviations")
+        check_squares(target / unit, "Xt divided by its deviations")
+        costs = _costs(source / unit, target / unit)
         scale = 1.0 if own.cost_scale is None else float(_SCALES[own.cost_scale](costs))
         if scale == 0:
             raise ValueError(
@@ -168,9 +177,7 @@ class EntropicOT(ComputedAligner):
         return self
 
     def _moved(self, x: Any, argument: str) -> np.ndarray:
-        points = self._check_new(x, argument)
-        check_squares(points, argument)
-        return self._barycentres(points, self.target_points_, self.target_potential_)
+        return self._barycentres(x, argument, self.target_points_, self.target_potential_)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Map target points to the source's domain, by the entropic map from B to A.
@@ -178,9 +185,7 @@ class EntropicOT(ComputedAligner):
         The inverse of `transform` as ε goes to zero, else only near it. Shape
         ``(n, *event_shape)``.
         """
-        points = self._check_new(X, "X")
-        check_squares(points, "X")
-        return self._barycentres(points, self.source_points_, self.source_potential_)
+        return self._barycentres(X, "X", self.source_points_, self.source_potential_)
 
     def _check_parameters(self) -> None:
         check_positive_number("regularization", self.regularization)
@@ -192,12 +197,18 @@ class EntropicOT(ComputedAligner):
             )
         check_positive_int("max_iter", self.max_iter)
         check_positive_number("tolerance", self.tolerance)
+        check_bool("standardize", self.standardize)
 
-    def _barycentres(self, points: np.ndarray, there: Array, potential: Array) -> np.ndarray:
-        x = points.reshape(len(points), -1)
+    def _barycentres(self, x: Any, argument: str, there: Array, potential: Array) -> np.ndarray:
+        points = self._check_new(x, argument)
+        unit: Any = 1.0
+        if self._fitted_parameters["standardize"]:
+            unit = shared_deviations(self.source_points_, self.target_points_)
+        x, y = points.reshape(len(points), -1) / unit, there / unit
+        check_squares(x, argument)
         images = []
-        for block in _blocks(x, len(there)):
-            gains = potential - _costs(block, there)
+        for block in _blocks(x, len(y)):
+            gains = potential - _costs(block, y)
             gains -= gains.max(axis=1, keepdims=True)
             with np.errstate(over="ignore"):  # to minus infinity: no weight
                 images.append(softmax(gains / self.epsilon_, axis=1) @ there)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lrmf.checks import check_numbers, check_seed
+from lrmf.checks import check_numbers, check_positive_int, check_seed
 
 __all__ = ["Dequantized", "bits_per_dimension"]
 
@@ -134,10 +134,13 @@ def bits_per_dimension(
     array([8.])
     """
     values = check_numbers("log_prob", log_prob)
-    if not event_shape or any(int(k) != k or k < 1 for k in event_shape):
+    if not isinstance(event_shape, (tuple, list)) or not event_shape:
         raise ValueError(
             f"event_shape must hold positive integers, such as (28, 28, 1), got {event_shape!r}"
         )
+    for size in event_shape:
+        check_positive_int("each size in event_shape", size)
+    check_positive_int("levels", levels)
     if levels < 2:
         raise ValueError(f"levels must be 2 or more, got {levels}")
     d = math.prod(map(int, event_shape))

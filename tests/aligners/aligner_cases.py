@@ -67,6 +67,8 @@ class Bound:
         return self.case.kind(**{**self.case.settings, **backend, **changes})
 
 
+#: Which compares with a word one by one.
+PAIR_OF_NUMBERS = np.array([1, 2])
 NATURAL = (
     (-5, 2.5, "100", True, float("nan"), 10**400),
     "must be zero or a positive integer, got ",
@@ -119,7 +121,7 @@ FRACTION = ((-0.1, 1.0, float("nan"), "0.5", None, True), r"must lie in \[0, 1\)
 GAME_REFUSED = {
     "private_steps": COUNT,
     "loss": (
-        ("wasserstein", None, ["hinge"]),
+        ("wasserstein", None, ["hinge"], PAIR_OF_NUMBERS),
         r"must be one of \('non-saturating', 'saturating', ",
     ),
     "adversary_learning_rate": POSITIVE,
@@ -136,7 +138,7 @@ ZERO = (
     "must be zero or a positive number, got ",
 )
 WEIGHT = {"likelihood_weight": ((*ZERO[0], float("-inf")), ZERO[1])}
-CRITICS_OF = (("none", None, ("source",), ""), "must be 'both', 'source' or 'target', ")
+CRITICS_OF = (("none", None, ("source",), "", PAIR_OF_NUMBERS), "must be 'both', 'source' or 'target', ")
 
 SHARED = {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
 
@@ -157,7 +159,7 @@ CASES = {
     "lrmf": Case(
         lrmf.LRMF,
         {**SHARED, "start": "identity"},
-        refused={"start": (("moments", 0, True), "must be 'identity' or None, got ")},
+        refused={"start": (("moments", 0, True, PAIR_OF_NUMBERS), "must be 'identity' or None, ")},
     ),
     "aub": Case(lrmf.AUB, SHARED, on=JAX),
     "back-to-back": Case(lrmf.BackToBackFlow, TRAINED, on=JAX),
@@ -208,7 +210,7 @@ CASES = {
         lrmf.EntropicOT,
         unaligned={"regularization": 100.0},
         round_trip=None,  # both maps average
-        refused=ENTROPIC,
+        refused={**ENTROPIC, "standardize": EXTRA["standardize"]},
     ),
     "adversarial-discriminator": Case(
         lrmf.AdversarialFlow,

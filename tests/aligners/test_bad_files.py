@@ -180,3 +180,20 @@ class TestOldFiles:
         loaded.save(tmp_path / "new.lrmf")
         again = lrmf.AUB.load(tmp_path / "new.lrmf")
         np.testing.assert_array_equal(again.transform(point), loaded.transform(point))
+
+    def test_of_version_3_each_domain_has_its_own_standardisation(self, tmp_path):
+        loaded = lrmf.AUB.load(Path(__file__).parents[1] / "files" / "version_3.lrmf")
+        point = np.array([[300.0, 256.0]])
+        moved = loaded.transform(point)
+        np.testing.assert_allclose(moved, [[-0.23453280, -0.02084606]], rtol=1e-6)
+        np.testing.assert_allclose(loaded.inverse_transform(moved), point, rtol=1e-6)
+        np.testing.assert_allclose(loaded.private_source_.log_prob(point), -8.276577, rtol=1e-6)
+        own = loaded.standardizations_
+        assert own["source"].scale[0] / own["target"].scale[0] > 600
+        loaded.save(tmp_path / "new.lrmf")
+        again = lrmf.AUB.load(tmp_path / "new.lrmf")
+        np.testing.assert_array_equal(again.transform(point), moved)
+
+    def test_there_is_a_file_of_each_version(self):
+        found = {p.name[:9] for p in (Path(__file__).parents[1] / "files").iterdir()}
+        assert found == {f"version_{v}" for v in range(1, storage._VERSION + 1)}

@@ -158,3 +158,49 @@ def test_new_points_are_mapped_in_blocks(monkeypatch):
     whole = model.transform(HELD_OUT.source)
     monkeypatch.setattr("lrmf.aligners.entropic._BLOCK", 200)
     np.testing.assert_allclose(model.transform(HELD_OUT.source), whole, atol=1e-12)
+
+
+class TestStandardized:
+    #: A power of two, and a shift that costs no digit that matters.
+    UNITS, SHIFT = np.array([2.0**10, 2.0**-3]), 2.0**6
+
+    def far(self, x):
+        return x * self.UNITS + self.SHIFT
+
+    def test_it_has_no_units(self, tmp_path):
+        plain = fit(standardize=True)
+        model = fit(self.far(A), self.far(B), standardize=True)
+        assert model.epsilon_ == pytest.approx(plain.epsilon_)
+        for x in (A, HELD_OUT.source):
+            np.testing.assert_allclose(
+                model.transform(self.far(x)), self.far(plain.transform(x)), rtol=1e-6
+            )
+        np.testing.assert_allclose(
+            model.inverse_transform(self.far(B)), self.far(plain.inverse_transform(B)), rtol=1e-6
+        )
+        model.set_params(standardize=False).save(tmp_path / "model.lrmf")  # the fit's, not this
+        loaded = lrmf.EntropicOT.load(tmp_path / "model.lrmf")
+        assert loaded.standardize is True
+        np.testing.assert_array_equal(
+            loaded.transform(self.far(B)), model.transform(self.far(B))
+        )
+
+    def test_without_it_the_feature_of_large_numbers_decides(self):
+        plain, model = fit(), fit(self.far(A), self.far(B))
+        moved = (model.transform(self.far(A)) - self.SHIFT) / self.UNITS
+        assert np.abs(moved - plain.transform(A)).max() > 0.1
+
+    def test_it_is_the_map_of_points_standardised_by_hand(self):
+        a, b = A * [1.0, 3.0], B * [5.0, 1.0]
+        scale = np.sqrt((a.var(axis=0) + b.var(axis=0)) / 2)
+        model, by_hand = fit(a, b, standardize=True), fit(a / scale, b / scale)
+        np.testing.assert_allclose(model.transform(a), by_hand.transform(a / scale) * scale)
+
+    def test_constant_features_and_points_too_far_for_squares(self):
+        a, b = A.copy(), B.copy()
+        a[:, 1] = b[:, 1] = 7.0
+        moved = fit(a, b, standardize=True).transform(a)
+        np.testing.assert_allclose(moved[:, 1], 7.0)
+        a[:, 1], b[:, 1] = 1e130, -1e130
+        with pytest.raises(ValueError, match=r"^Xs divided by its deviations holds values up to"):
+            fit(a * [1e-15, 1.0], b * [1e-15, 1.0], standardize=True)

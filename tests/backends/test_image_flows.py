@@ -260,8 +260,9 @@ def test_a_start_from_bad_data_is_refused():
     x = images(20, (4, 4, 1))
     with pytest.raises(ValueError, match=r"arrays are for event shape .*got \(4, 4, 2\)"):
         from_data(spec, arrays, images(20))
-    with pytest.raises(ValueError, match="kind must be 'density' or 'flow', got 'map'"):
-        from_data(spec, arrays, x, kind="map")
+    for kind in ("map", np.array(["flow", "flow"])):
+        with pytest.raises(ValueError, match="kind must be 'density' or 'flow', got "):
+            from_data(spec, arrays, x, kind=kind)
     x[:, ::2, ::2] = 0.0  # one pixel of each patch
     with pytest.raises(ValueError, match=r"channels \[0\] of 4 are constant.*add noise, as .*Deq"):
         from_data(spec, arrays, x)

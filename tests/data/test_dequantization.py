@@ -83,7 +83,10 @@ def test_bits_per_dimension_are_those_of_the_integers():
             r"\(2, 3, 8, 8\) seem to have their channels first.*moveaxis\(images, 1, -1\)",
         ),
         (lambda: bits_per_dimension([0.0], ()), r"event_shape must hold positive .*got \(\)"),
-        (lambda: bits_per_dimension([0.0], (0, 2)), r"event_shape must hold .*got \(0, 2\)"),
+        (lambda: bits_per_dimension([0.0], 2), "event_shape must hold positive integers.*got 2"),
+        (lambda: bits_per_dimension([0.0], (0, 2)), "each size in event_shape must be a p.*got 0"),
+        (lambda: bits_per_dimension([0.0], ("a",)), "each size in event_shape must be .*got 'a'"),
+        (lambda: bits_per_dimension([0.0], (2,), levels=None), "levels must be a positive integ"),
         (lambda: bits_per_dimension([0.0], (2,), levels=1), "levels must be 2 or more, got 1"),
     ],
 )

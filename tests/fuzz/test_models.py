@@ -10,7 +10,7 @@ from outcomes import check
 from test_numbers import settings_of
 
 import lrmf
-from lrmf.specs import Convolutional, Dense, FlowSpec, Shift, ShiftScale, Spline
+from lrmf.specs import ActNorm, Convolutional, Dense, FlowSpec, Shift, ShiftScale, Spline
 
 SPECS = {
     "Affine": (lrmf.Affine, {}),
@@ -41,13 +41,16 @@ TRAINED = {
     kind.__name__: kind
     for kind in (
         lrmf.LRMF, lrmf.AUB, lrmf.BackToBackFlow, lrmf.MMDFlow, lrmf.EMDFlow, lrmf.SinkhornFlow,
-        lrmf.AdversarialFlow,
+        lrmf.AdversarialFlow, lrmf.AlignFlow, lrmf.CycleGAN, lrmf.RevGAN,
     )
 }  # fmt: skip
 TINY = {
     "transform": lrmf.Affine(), "density": lrmf.Gaussian(), "steps": 2, "private_steps": 2,
     "refit_steps": 2, "batch_size": 16, "progress": False, "adversary": lrmf.Gaussian(),
-}  # fmt: skip
+}
+#: Whose adversary is a critic.
+CRITIC = {**TINY, "adversary": lrmf.Discriminator(hidden=(4,))}
+CRITICS = (lrmf.AlignFlow, lrmf.CycleGAN, lrmf.RevGAN, lrmf.FlowGAN)  # fmt: skip
 SHAPES = values | st.sampled_from(((2,), (3,), (1,), (4, 4, 2), (2, 2), (0,), (2.0,), (10**9,)))
 JAX = lrmf.get_backend("jax")
 FEW = settings(max_examples=max(2, settings().max_examples // 20))
@@ -91,14 +94,21 @@ def _shapes(spec, shape):
         return []
 
 
+def made(kind, data):
+    """An aligner of this kind with a few odd parameters, or none."""
+    names = kind().get_params(deep=False)
+    tiny = CRITIC if kind in CRITICS else TINY
+    options = {key: value for key, value in tiny.items() if key in names}
+    if kind is lrmf.CycleGAN:
+        options["transform"] = lrmf.Network(hidden=(4,))
+    return kind(**options | data.draw(settings_of(set(names) - {"devices"}, odd=2)))
+
+
 @pytest.mark.parametrize("name", TRAINED)
 @given(data=st.data())
 @pytest.mark.usefixtures("_nothing_compiles")
 def test_what_trained_aligners_refuse(name, data):
-    names = TRAINED[name]().get_params(deep=False)
-    options = {key: value for key, value in TINY.items() if key in names}
-    options |= data.draw(settings_of(set(names) - {"devices"}, odd=2))
-    model = TRAINED[name](**options)
+    model = made(TRAINED[name], data)
     x, y = data.draw(pairs())
     weights = data.draw(settings_of(("sample_weight_s", "sample_weight_t"), odd=9))
 
@@ -109,6 +119,36 @@ def test_what_trained_aligners_refuse(name, data):
             return "accepted"
 
     check(f"{name}.fit", fit, x, y, state=model)
+
+
+@given(data=st.data())
+@pytest.mark.usefixtures("_nothing_compiles")
+def test_what_a_model_of_one_domain_refuses(data):
+    model = made(lrmf.FlowGAN, data)
+    x = data.draw(points())
+    weights = data.draw(settings_of(("sample_weight",), odd=9))
+
+    def fit():
+        try:
+            return model.fit(x, **weights)
+        except Reached:
+            return "accepted"
+
+    check("FlowGAN.fit", fit, x, state=model)
+
+
+def as_images(x):
+    """Points of four features as images of four pixels, whatever holds them."""
+    found = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] == 4
+    return x.reshape(-1, 2, 2, 1) if found and not isinstance(x, np.matrix) else x
+
+
+@given(points(d=4).map(as_images), values, st.sampled_from(("density", "flow")) | values)
+def test_starting(x, arrays, kind):
+    spec = ActNorm(start="data")
+    if arrays is None:
+        arrays = spec.init((2, 2, 1), np.random.default_rng(0))
+    check("from_data", lambda: lrmf.starting.from_data(spec, arrays, x, kind=kind), x)
 
 
 @pytest.mark.parametrize("name", ["LRMF", "MMDFlow", "EMDFlow"])

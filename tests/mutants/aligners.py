@@ -447,13 +447,18 @@ OTHERS = [
     ),
     entropic(
         "entropic map: sign of the cost",
-        old="gains = potential - _costs(block, there)",
-        new="gains = potential + _costs(block, there)",
+        old="gains = potential - _costs(block, y)",
+        new="gains = potential + _costs(block, y)",
     ),
     entropic(
         "entropic map: without the potential",
-        old="gains = potential - _costs(block, there)",
-        new="gains = -_costs(block, there)",
+        old="gains = potential - _costs(block, y)",
+        new="gains = -_costs(block, y)",
+    ),
+    entropic(
+        "entropic map: standardised costs for the data, others for new points",
+        old="points.reshape(len(points), -1) / unit, there / unit",
+        new="points.reshape(len(points), -1), there",
     ),
     closed_form(
         "coral: colours before it whitens",
