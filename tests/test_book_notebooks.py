@@ -1,7 +1,9 @@
 """The generated notebooks: what becomes of each MyST construct, and that none is stale."""
 
 import json
+import re
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import yaml
 from book.machinery.citations import Citations
 from book.machinery.config import ROOT, Book, BookError
 from book.machinery.labels import Labels
-from book.machinery.notebooks import chapters, main, notebook, write_notebooks
+from book.machinery.notebooks import KEPT, chapters, main, notebook, write_notebooks
 from book.machinery.tex import expand_macros
 
 FIXTURE = Path(__file__).parent / "book_fixture"
@@ -296,9 +298,15 @@ def test_command_lists_the_notebooks(capsys):
 
 
 def run_install_cell(monkeypatch, *, importable):
-    """Run the install cell of a chapter, and return the commands it would have started."""
+    """Run the install cell of a chapter; the commands it would have started, with versions read."""
     commands = []
-    monkeypatch.setattr("subprocess.run", lambda command, check: commands.append((command, check)))
+
+    def run(command, check):
+        at = command.index("-c") + 1
+        versions = Path(command[at]).read_text(encoding="utf8").split()
+        commands.append((command[:at] + [versions] + command[at + 1 :], check))
+
+    monkeypatch.setattr("subprocess.run", run)
     if not importable:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     page = chapters(Book.read(ROOT))[0]
@@ -315,8 +323,21 @@ def test_install_cell_takes_the_library_from_the_book_s_address(monkeypatch):
     monkeypatch.delenv("LRMF_INSTALL_SOURCE", raising=False)
     ((command, check),) = run_install_cell(monkeypatch, importable=False)
     source = Book.read(ROOT).requirement_source
-    assert command[1:] == ["-m", "pip", "install", "--quiet", f"lrmf[jax,tfp,notebook] @ {source}"]
+    assert command[1:6] == ["-m", "pip", "install", "--quiet", "-c"]
+    assert command[7:] == [f"lrmf[jax,tfp,notebook] @ {source}"]
     assert check is True
+
+
+def test_install_cell_keeps_what_the_runtime_has(monkeypatch):
+    ((command, _),) = run_install_cell(monkeypatch, importable=False)
+    kept = dict(line.split("==") for line in command[6])
+    assert {name: version(name) for name in kept} == kept
+    # A package may write its name with an underscore: tf_keras.
+    names = {name.replace("_", "-").lower() for name in kept}
+    assert {"jax", "jaxlib", "numpy", "scipy", "tensorflow", "tf-keras"} <= names
+    colab = (ROOT / "constraints" / "colab.txt").read_text(encoding="utf8")
+    listed = set(re.findall(r"^([\w-]+)[=~]=", colab, re.MULTILINE))
+    assert listed - {"anywidget"} <= set(KEPT)
 
 
 def test_install_cell_can_take_another_source(monkeypatch):

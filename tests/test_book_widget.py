@@ -1,4 +1,4 @@
-"""The page's own script for the Gaussian case, run under Node and held against the library."""
+"""The pages' own scripts for pictures that move, run under Node and held against the library."""
 
 import dataclasses
 import math
@@ -15,28 +15,42 @@ import pytest
 import yaml
 
 from book.machinery.config import ROOT
-from lrmf.widgets import GaussianState
+from lrmf.widgets import CouplingState, GaussianState, coupling
+from lrmf.widgets.coupling_layer import coupling_numbers, image
 from lrmf.widgets.gaussian_case import gaussian_numbers
 from lrmf.widgets.panels import bells, log_density, signed
 
-SCRIPT = ROOT / "book" / "_static" / "gaussian_widget.js"
-call = partial(javascript.call, SCRIPT)
+STATIC = ROOT / "book" / "_static"
+SHARED = STATIC / "sliders.js"
+GAUSSIAN, COUPLING = STATIC / "gaussian_widget.js", STATIC / "coupling_widget.js"
+SCRIPTS = {
+    GAUSSIAN: (GaussianState, gaussian_numbers),
+    COUPLING: (CouplingState, coupling_numbers),
+}
+FIGURES = {
+    GAUSSIAN: ["likelihood_ratio/gaussian.md", "course/student/gaussian.md"],
+    COUPLING: ["course/student/flows.md"],
+}
+call, shared = partial(javascript.call, GAUSSIAN), partial(javascript.call, SHARED)
+every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 
 
-def states(n, *, beyond=0.0, seed=0):
+def states(n, kind=GaussianState, *, beyond=0.0, seed=0):
     rng = np.random.default_rng(seed)
     for _ in range(n):
         yield {
             field.name: rng.uniform(field.metadata["low"] - beyond, field.metadata["high"] + beyond)
-            for field in dataclasses.fields(GaussianState)
+            for field in dataclasses.fields(kind)
         }
 
 
-def test_the_script_computes_what_the_library_computes():
-    given = list(states(2000))
-    results = call(*(["numbers", state] for state in given))
+@every_script
+def test_a_script_computes_what_the_library_computes(script):
+    kind, numbers = SCRIPTS[script]
+    given = list(states(2000, kind))
+    results = javascript.call(script, *(["numbers", state] for state in given))
     for state, theirs in zip(given, results, strict=True):
-        ours = gaussian_numbers(GaussianState(**state))._asdict()
+        ours = numbers(kind(**state))._asdict()
         assert theirs.keys() == ours.keys()
         for name, value in ours.items():
             # Where the library subtracts two numbers of size one, their rounding stays.
@@ -54,19 +68,53 @@ def test_the_script_is_exact_near_the_optimum():
 
 
 def test_the_script_clamps_like_the_library():
-    given = list(states(500, beyond=3.0))
-    for state, theirs in zip(given, call(*(["clamp", s] for s in given)), strict=True):
-        assert theirs == dataclasses.asdict(GaussianState(**state))
-    nothing, wrong = call(["clamp", {}], ["clamp", {"a": "2", "b": None, "std_a": 1e9}])
-    assert nothing == dataclasses.asdict(GaussianState())
-    assert wrong == dataclasses.asdict(GaussianState(std_a=1e9))
-
-
-def test_the_sliders_are_those_of_the_library():
     (controls,) = call(["CONTROLS"])
-    for control, field in zip(controls, dataclasses.fields(GaussianState), strict=True):
+    given = list(states(500, beyond=3.0))
+    for state, theirs in zip(given, shared(*(["clamp", controls, s] for s in given)), strict=True):
+        assert theirs == dataclasses.asdict(GaussianState(**state))
+    wrong = {"a": "2", "b": None, "std_a": 1e9}
+    nothing, mended = shared(["clamp", controls, {}], ["clamp", controls, wrong])
+    assert nothing == dataclasses.asdict(GaussianState())
+    assert mended == dataclasses.asdict(GaussianState(std_a=1e9))
+
+
+@every_script
+def test_the_sliders_are_those_of_the_library(script):
+    (controls,) = javascript.call(script, ["CONTROLS"])
+    for control, field in zip(controls, dataclasses.fields(SCRIPTS[script][0]), strict=True):
         expected = {"name": field.name, "start": field.default, **field.metadata}
         assert control == expected
+
+
+def test_the_script_moves_a_grid_like_the_library():
+    rng = np.random.default_rng(0)
+    given = [(state, *rng.uniform(-1.5, 1.5, size=2)) for state in states(200, CouplingState)]
+    results = javascript.call(COUPLING, *(["image", *map(_plain, row)] for row in given))
+    for (state, first, second), theirs in zip(given, results, strict=True):
+        assert theirs == pytest.approx(float(image(CouplingState(**state), first, second)))
+
+
+def _plain(value):
+    return value if isinstance(value, dict) else float(value)
+
+
+def test_the_script_says_what_the_library_says_of_a_layer():
+    given = [*states(50, CouplingState), dataclasses.asdict(CouplingState(scale=0.0, shift=0.0))]
+    numbers = javascript.call(COUPLING, *(["numbers", state] for state in given))
+    for name in ("describe", "describeLine"):
+        said = javascript.call(
+            COUPLING, *([name, state, n] for state, n in zip(given, numbers, strict=True))
+        )
+        for state, text in zip(given, said, strict=True):
+            assert text.replace("The log-d", "the log-d") in coupling(**state).alt
+
+
+def test_colours_of_cells_end_where_the_picture_s_do():
+    (most,) = javascript.call(COUPLING, ["color", 2.5])
+    results = javascript.call(COUPLING, *(["color", v] for v in (-9.0, -2.5, 0.0, 2.5, 9.0)))
+    assert results[0] == results[1] == "rgb(33, 102, 172)"  # blue: squeezed
+    assert results[2] == "rgb(247, 247, 247)"
+    assert results[3] == results[4] == most == "rgb(178, 24, 43)"  # red: stretched
 
 
 def test_the_script_draws_the_same_densities():
@@ -89,7 +137,7 @@ def test_the_ticks_are_round_and_cover_the_range():
     rng = np.random.default_rng(0)
     ranges = [(float(low), float(low + width)) for low, width in 50 * rng.random((200, 2)) + 0.01]
     for (low, high), values in zip(
-        ranges, call(*(["ticks", *row, 6] for row in ranges)), strict=True
+        ranges, shared(*(["ticks", *row, 6] for row in ranges)), strict=True
     ):
         assert 2 <= len(values) <= 7 or high - low < 0.1
         steps = np.diff(values)
@@ -101,24 +149,29 @@ def test_the_ticks_are_round_and_cover_the_range():
 
 def test_the_script_writes_numbers_like_the_library():
     given = [0.25, -0.25, 0.0, -0.0, 1e-9, -1e-9, 12.345, -7.0]
-    results = call(*(["signed", value, 2] for value in given))
+    results = shared(*(["signed", value, 2] for value in given))
     assert results == [signed(value, 2) for value in given]
 
 
-def test_the_script_stands_where_the_pages_have_the_picture():
-    (figures,) = call(["FIGURES"])
-    pages = ("likelihood_ratio/gaussian.md", "course/student/gaussian.md")
-    for figure, page in zip(figures, pages, strict=True):
+@every_script
+def test_a_script_stands_where_the_pages_have_the_picture(script):
+    (figures,) = javascript.call(script, ["FIGURES"])
+    for figure, page in zip(figures, FIGURES[script], strict=True):
         text = (ROOT / "book" / page).read_text(encoding="utf8")
         assert text.count(f"    name: {figure}\n") == 1
+
+
+def test_the_pages_load_the_scripts_in_their_order():
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
     settings = config["sphinx"]["config"]
-    assert [SCRIPT.name, {"defer": "defer"}] in settings["html_js_files"]
-    assert SCRIPT.with_suffix(".css").name in settings["html_css_files"]
+    loaded = [entry for entry in settings["html_js_files"] if entry[0] != "reading.js"]
+    assert loaded == [[path.name, {"defer": "defer"}] for path in (SHARED, *SCRIPTS)]
+    assert "sliders.css" in settings["html_css_files"]
 
 
-def test_the_script_needs_no_other_host():
-    text = SCRIPT.read_text(encoding="utf8")
+@pytest.mark.parametrize("script", [SHARED, *SCRIPTS], ids=lambda path: path.stem)
+def test_a_script_needs_no_other_host(script):
+    text = script.read_text(encoding="utf8")
     addresses = set(re.findall(r"https?://[^\s\"'`]+", text))
     assert addresses <= {"http://www.w3.org/2000/svg"}
     assert len(text) < 20_000

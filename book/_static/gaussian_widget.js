@@ -1,8 +1,8 @@
 /* The Gaussian case, to be moved by hand, on a page that has no kernel.
 
    The first half computes: pure functions of a state, the same as lrmf/widgets/gaussian_case.py,
-   against which tests/test_book_widget.py holds them. The second half draws, in place of the picture
-   in the figure below. Without this script the page shows the picture. */
+   against which tests/test_book_widget.py holds them. The second half draws; sliders.js does the
+   rest. */
 (function () {
   "use strict";
 
@@ -16,17 +16,6 @@
     { name: "a", text: "a, scale of T", start: 1, low: 0.2, high: 5, step: 0.05 },
     { name: "b", text: "b, shift of T", start: 0, low: -15, high: 15, step: 0.1 },
   ];
-
-  /* What is missing or not a number becomes the start; the rest is clamped to its range. */
-  function clamp(state) {
-    const clamped = {};
-    for (const { name, start, low, high } of CONTROLS) {
-      const value = state[name];
-      const usable = typeof value === "number" && !Number.isNaN(value);
-      clamped[name] = Math.min(Math.max(usable ? value : start, low), high);
-    }
-    return clamped;
-  }
 
   /* Terms of the loss in nats, with its best shared density, and the optimum. */
   function numbers(state) {
@@ -63,54 +52,13 @@
     return Math.exp(-0.5 * ((x - mean) / std) ** 2) / (std * Math.sqrt(2 * Math.PI));
   }
 
-  /* Round numbers that divide a range into a few steps. */
-  function ticks(low, high, count) {
-    const rough = (high - low) / count;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((k) => k * power).find((size) => size >= rough * 0.999);
-    const values = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) {
-      values.push(Number((k * step).toPrecision(12)));
-    }
-    return values;
-  }
-
-  function fixed(value, digits) {
-    const text = value.toFixed(digits).replace("-", "−");
-    return Number(value.toFixed(digits)) === 0 ? text.replace("−", "") : text;
-  }
-
-  function signed(value, digits) {
-    const text = fixed(value, digits);
-    return value > 0 && Number(value.toFixed(digits)) !== 0 ? `+${text}` : text;
-  }
-
   if (typeof module !== "undefined" && module.exports) {
-    module.exports = { CONTROLS, FIGURES, clamp, numbers, density, ticks, fixed, signed };
+    module.exports = { CONTROLS, FIGURES, numbers, density };
     return;
   }
 
-  const SVG = "http://www.w3.org/2000/svg";
+  const { axes, begin, clear, element, fixed, shape, signed, ticks } = window.lrmfSliders;
   const POINTS = 240;
-
-  function element(name, attributes, children) {
-    const made = document.createElement(name);
-    Object.entries(attributes || {}).forEach(([key, value]) => made.setAttribute(key, value));
-    made.append(...(children || []));
-    return made;
-  }
-
-  function shape(name, attributes, text) {
-    const made = document.createElementNS(SVG, name);
-    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  /* μ_A reads μ with a subscript. */
-  function withSubscripts(text) {
-    return text.split(/_(\w)/).map((part, k) => (k % 2 ? element("sub", {}, [part]) : part));
-  }
 
   function drawDensities(svg, state, n, width) {
     const height = 260, left = 52, right = 8, top = 8, bottom = 40;
@@ -125,26 +73,13 @@
     const low = Math.min(...bells.map(([mean, std]) => mean - 4 * std));
     const high = Math.max(...bells.map(([mean, std]) => mean + 4 * std));
     const peak = 1.05 * Math.max(...bells.map(([mean, std]) => density(mean, mean, std)));
-    const px = (x) => left + ((x - low) / (high - low)) * (width - left - right);
-    const py = (y) => height - bottom - (y / peak) * (height - top - bottom);
-    svg.replaceChildren();
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("height", height);
-    const levels = ticks(0, peak, 5);
-    const digits = levels[1] < 0.1 ? 2 : 1;
-    for (const y of levels) {
-      svg.append(shape("line", { class: "grid", x1: left, x2: width - right, y1: py(y), y2: py(y) }));
-      svg.append(shape("text", { x: left - 6, y: py(y) + 4, "text-anchor": "end" }, fixed(y, digits)));
-    }
-    for (const x of ticks(low, high, Math.min(8, width / 60))) {
-      svg.append(shape("line", { class: "grid", x1: px(x), x2: px(x), y1: top, y2: py(0) }));
-      svg.append(shape("text", { x: px(x), y: py(0) + 17, "text-anchor": "middle" }, String(x).replace("-", "−")));
-    }
-    const middle = (top + height - bottom) / 2;
-    svg.append(shape("text", { x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle" }, "x"));
-    svg.append(
-      shape("text", { x: 11, y: middle, "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` }, "density")
-    );
+    clear(svg, width, height);
+    const { px, py } = axes(svg, {
+      width, height, left, right, top, bottom,
+      x: { low, high, name: "x" },
+      y: { low: 0, high: peak, name: "density" },
+      digits: ticks(0, peak, 5)[1] < 0.1 ? 2 : 1,
+    });
     for (const [role, [mean, std], filled] of curves) {
       const points = [];
       for (let k = 0; k <= POINTS; k += 1) {
@@ -163,7 +98,7 @@
     }
   }
 
-  function drawTerms(svg, n, width) {
+  function drawTerms(svg, state, n, width) {
     const rows = [
       ["−log a", n.log_det],
       ["−log P(T(A))", n.moved],
@@ -181,9 +116,7 @@
     const low = Math.min(0, ...bars.map((bar) => bar.to));
     const high = Math.max(0.1, ...bars.map((bar) => bar.to));
     const px = (value) => left + ((value - low) / (high - low)) * (width - left - right);
-    svg.replaceChildren();
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("height", height);
+    clear(svg, width, height);
     for (const value of ticks(low, high, Math.min(6, width / 80))) {
       svg.append(shape("line", { class: "grid", x1: px(value), x2: px(value), y1: 0, y2: 5 * row }));
       svg.append(
@@ -209,96 +142,44 @@
     );
   }
 
-  function mount(figure) {
-    const start = clamp({});
-    let state = start;
-    const densities = shape("svg", { role: "img", class: "densities" });
-    const terms = shape("svg", { role: "img", class: "terms" });
-    const status = element("p", { class: "lrmf-status", role: "status" });
-    const inputs = new Map();
-    const controls = element("div", { class: "lrmf-controls" });
-    for (const { name, text, low, high, step } of CONTROLS) {
-      const id = `${figure.id}-${name}`;
-      const input = element("input", { id, type: "range", min: low, max: high, step });
-      const output = element("output", { for: id });
-      input.addEventListener("input", () => {
-        move({ ...state, [name]: input.valueAsNumber });
-      });
-      inputs.set(name, [input, output]);
-      controls.append(element("div", {}, [element("label", { for: id }, withSubscripts(text)), input, output]));
-    }
-    const best = element("button", { type: "button" }, ["Go to the optimum"]);
-    const again = element("button", { type: "button" }, ["Start over"]);
-    best.addEventListener("click", () => {
-      const n = numbers(state);
-      move({ ...state, a: n.best_a, b: n.best_b });
-    });
-    again.addEventListener("click", () => move(start));
-    const legend = element(
-      "ul",
-      { class: "lrmf-legend" },
-      [
-        ["target", "B"],
-        ["transformed", "T(A)"],
-        ["shared", "best shared"],
-        ["source", "A"],
-      ].map(([role, text]) => {
-        const swatch = shape("svg", { width: 28, height: 10, "aria-hidden": "true" });
-        swatch.append(shape("line", { class: `curve ${role}`, x1: 0, x2: 28, y1: 5, y2: 5 }));
-        return element("li", {}, [swatch, text]);
-      })
+  function describeTerms(state, n) {
+    return (
+      `Bars that add up to the loss: ${signed(n.log_det, 2)} from the log-determinant, ` +
+      `${signed(n.moved, 2)} and ${signed(n.target, 2)} from the shared density on T(A) and on B, ` +
+      `${signed(n.constant, 2)} from the constant.`
     );
-    const frame = element("div", { class: "lrmf-try" }, [
-      legend,
-      densities,
-      terms,
-      status,
-      controls,
-      element("div", { class: "lrmf-buttons" }, [best, again]),
-    ]);
+  }
 
-    function draw() {
-      const width = Math.max(280, Math.floor(densities.parentElement.clientWidth));
-      const n = numbers(state);
-      drawDensities(densities, state, n, width);
-      drawTerms(terms, n, width);
-      densities.setAttribute("aria-label", describe(state, n));
-      terms.setAttribute(
-        "aria-label",
-        `Bars that add up to the loss: ${signed(n.log_det, 2)} from the log-determinant, ` +
-          `${signed(n.moved, 2)} and ${signed(n.target, 2)} from the shared density on T(A) and on B, ` +
-          `${signed(n.constant, 2)} from the constant.`
-      );
-      status.textContent =
-        `loss ${fixed(n.loss, 3)} nats = spread ${fixed(n.spread, 3)} + location ${fixed(n.location, 3)}; ` +
-        `best a* = ${fixed(n.best_a, 2)}, b* = ${fixed(n.best_b, 2)}`;
-    }
-
-    function move(next) {
-      state = clamp(next);
-      for (const [name, [input, output]] of inputs) {
-        // The slider shows the nearest step, the state keeps the exact value.
-        if (input.valueAsNumber !== state[name]) input.value = state[name];
-        output.textContent = fixed(state[name], 2);
-      }
-      draw();
-    }
-
-    figure.querySelectorAll("img").forEach((picture) => {
-      picture.hidden = true;
+  function legend() {
+    const entries = [
+      ["target", "B"],
+      ["transformed", "T(A)"],
+      ["shared", "best shared"],
+      ["source", "A"],
+    ].map(([role, text]) => {
+      const swatch = shape("svg", { width: 28, height: 10, "aria-hidden": "true" });
+      swatch.append(shape("line", { class: `curve ${role}`, x1: 0, x2: 28, y1: 5, y2: 5 }));
+      return element("li", {}, [swatch, text]);
     });
-    figure.prepend(frame);
-    move(state);
-    new ResizeObserver(draw).observe(frame);
+    return element("ul", { class: "lrmf-legend" }, entries);
   }
 
-  function begin() {
-    for (const id of FIGURES) {
-      const figure = document.getElementById(id);
-      if (figure) mount(figure);
-    }
+  function goToTheOptimum(state) {
+    const n = numbers(state);
+    return { ...state, a: n.best_a, b: n.best_b };
   }
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
-  else begin();
+  begin(FIGURES, {
+    controls: CONTROLS,
+    numbers,
+    pictures: [
+      { draw: drawDensities, describe },
+      { draw: drawTerms, describe: describeTerms },
+    ],
+    legend,
+    status: (state, n) =>
+      `loss ${fixed(n.loss, 3)} nats = spread ${fixed(n.spread, 3)} + location ${fixed(n.location, 3)}; ` +
+      `best a* = ${fixed(n.best_a, 2)}, b* = ${fixed(n.best_b, 2)}`,
+    buttons: [["Go to the optimum", goToTheOptimum]],
+  });
 })();

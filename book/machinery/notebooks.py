@@ -28,18 +28,36 @@ __all__ = ["chapters", "main", "notebook", "read_source", "without_heading", "wr
 
 INSTALL = """\
 # @title Install the library (does nothing where it is installed)
+import importlib.metadata
 import importlib.util
 import os
+import pathlib
 import subprocess
 import sys
+import tempfile
 
 if importlib.util.find_spec("lrmf") is None:
     # LRMF_INSTALL_SOURCE may name another place, for example file:///path/to/a/checkout.
     source = os.environ.get("LRMF_INSTALL_SOURCE", "{source}")
     requirement = f"lrmf[jax,tfp,notebook] @ {{source}}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", requirement], check=True)
+    # These stay as they are. Left alone, pip would take parts that need a newer JAX and replace it.
+    kept = [
+        "{kept}",
+    ]
+    found = [d for name in kept for d in [*importlib.metadata.distributions(name=name)][:1]]
+    with tempfile.TemporaryDirectory() as folder:
+        versions = pathlib.Path(folder) / "versions.txt"
+        versions.write_text("".join(f"{{d.name}}=={{d.version}}\\n" for d in found))
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "-c", str(versions)]
+        subprocess.run([*pip, requirement], check=True)
     importlib.invalidate_caches()
 """
+# What a runtime has loaded, or what its own parts are built for; the versions of Colab are in
+# constraints/colab.txt.
+KEPT = (
+    "ipykernel", "ipython", "ipywidgets", "jax", "jaxlib", "matplotlib", "numpy", "scikit-learn",
+    "scipy", "tensorflow", "tensorflow-probability", "tf-keras",
+)  # fmt: skip
 
 # The first line of a folded cell: in Colab, its form's title.
 TITLE = "# @title "
@@ -61,7 +79,9 @@ def notebook(book: Book, labels: Labels, citations: Citations, page: Page) -> st
     lines = page.source.read_text(encoding="utf8").split("\n")
     source = read_source(book, page)
     renderer = Renderer(book, labels, citations, page)
-    cells = [_code(INSTALL.format(source=book.requirement_source), FOLDED)]
+    cells = [_code(
+            INSTALL.format(source=book.requirement_source, kept='",\n        "'.join(KEPT)), FOLDED
+        )]
     in_solution = False
     starts = source.metadata["source_map"]
     try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lrmf import plots
 from lrmf.widgets.explorer import Explorer, State, number
-from lrmf.widgets.panels import two_panels
+from lrmf.widgets.panels import signed, two_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +43,11 @@ def log_det(state: CouplingState, x: Array) -> Array:
     return np.asarray(state.level + state.scale * np.tanh(x))
 
 
+def image(state: CouplingState, first: Array, second: Array) -> Array:
+    """Return the second coordinate of the images of points; the first one stays."""
+    return np.asarray(second * np.exp(log_det(state, first)) + state.shift * np.sin(2 * first))
+
+
 def coupling_numbers(state: CouplingState) -> CouplingNumbers:
     """Compute the log-determinant at both ends of the grid, and its average."""
     values = log_det(state, np.linspace(-REACH, REACH, 201))
@@ -53,7 +58,7 @@ def draw_coupling(state: CouplingState) -> Figure:
     """Draw the image of a square grid, coloured by the log-determinant, and s itself."""
     x = np.linspace(-REACH, REACH, 19)
     first, second = np.meshgrid(x, x)
-    moved = second * np.exp(log_det(state, first)) + state.shift * np.sin(2 * first)
+    moved = image(state, first, second)
     centres = 0.5 * (x[1:] + x[:-1])
     colors = np.tile(log_det(state, centres), (len(centres), 1))
     figure, top, bottom = two_panels(6.0, 1.8)
@@ -79,15 +84,15 @@ def draw_coupling(state: CouplingState) -> Figure:
 
 def _describe(state: CouplingState) -> str:
     n = coupling_numbers(state)
-    ends = [
-        f"{'stretched' if value > 0 else 'squeezed' if value < 0 else 'left as they are'}"
-        f" on the {side} ({value + 0.0:.2f} nats)"
-        for side, value in (("left", n.left), ("right", n.right))
-    ]
+    ends = []
+    for side, value in (("left", n.left), ("right", n.right)):
+        text = signed(value, 2)
+        verb = {"+": "stretched", "−": "squeezed"}.get(text[0], "left as they are")
+        ends.append(f"{verb} on the {side} ({text} nats)")
     return (
         f"A square grid after a coupling layer, with cells {ends[0]} and {ends[1]}, and bent up "
         f"and down by up to {abs(state.shift):.1f}. Vertical lines stay where they are. Below, the "
-        f"log-determinant against the first coordinate; its average is {n.mean + 0.0:.2f} nats."
+        f"log-determinant against the first coordinate; its average is {signed(n.mean, 2)} nats."
     )
 
 

@@ -142,11 +142,14 @@ class Explorer:
         return f'<img src="data:image/png;base64,{data}" alt="{alt}" style="{style}">'
 
     def _ipython_display_(self) -> None:
-        from IPython.display import Image, display
+        from IPython.display import display
 
         # A page is made from a run that stands for the notebook's too: its sliders must exist.
         box = None if importlib.util.find_spec("ipywidgets") is None else self.box
         if box is None or os.environ.get("LRMF_STATIC_WIDGETS"):
-            display(Image(data=self.picture(), alt=self.alt))
+            # Colab's IPython 7 has no Image with a text for those who cannot see it.
+            picture = base64.b64encode(self.picture()).decode("ascii")
+            texts = {"image/png": {"alt": self.alt}}
+            display({"image/png": picture, "text/plain": self.alt}, metadata=texts, raw=True)
         else:
             display(box)
