@@ -19,7 +19,7 @@ from .critics import GameAligner, critics
 from .parts import Objective, Part, flows
 from .recipe import DRAWS, Recipe
 
-__all__ = ["AlignFlow", "check_likelihood_weight"]
+__all__ = ["AlignFlow", "check_likelihood_weight", "share"]
 
 Critics = Literal["both", "source", "target"]
 
@@ -185,9 +185,7 @@ class AlignFlow(GameAligner):
             maps=maps,
             objective=Objective(
                 self._game(Meeting(maps=tuple(own.items())), likelihood),
-                log_densities={
-                    "loss": dict.fromkeys(maps, -(self.likelihood_weight if self._sides else 1.0))
-                },
+                log_densities={"loss": dict.fromkeys(maps, -share(self.likelihood_weight))},
             ),
             config=self._config(),
             pushed={
@@ -246,6 +244,11 @@ class AlignFlow(GameAligner):
                         f"{name} must be a flow spec such as RealNVP() where flows share weights, "
                         f"got {flow!r}; or set shared=None"
                     )
+
+
+def share(likelihood_weight: float) -> float:
+    """How many likelihoods the flows' loss has: λ, or one where it is the likelihood alone."""
+    return 1.0 if likelihood_weight == math.inf else likelihood_weight
 
 
 def check_likelihood_weight(value: object) -> None:

@@ -16,10 +16,9 @@ from ..games import ClassifierLoss
 from ..judge import Certificate, lrd
 from ..models import Classifier, Density
 from ..objectives import Alignment
-from ..points import check_rows
-from ..specs import Discriminator, Identity, RealNVP
+from ..specs import Discriminator, Identity, RealNVP, Shape
 from ..translation import Meeting, translation_game
-from .alignflow import check_likelihood_weight
+from .alignflow import check_likelihood_weight, share
 from .base import Absent
 from .critics import GameAligner, critics
 from .parts import Objective, Part, flows
@@ -133,16 +132,20 @@ class FlowGAN(GameAligner):
         Raises:
             ValueError, TypeError: bad data or parameters, before anything is compiled.
         """
-        plain = self._plain()
-        plain._check_parameters()
-        points = check_rows(X, "X", minimum=2, dtype="float64")
-        # A seed of its own: that of the fit begins with the initial arrays.
-        rng = np.random.default_rng(np.random.SeedSequence(plain.seed, spawn_key=(len(DRAWS) + 3,)))
-        noise = rng.standard_normal((plain.noise_points, *points.shape[1:]))
+        own = self._plain()
+
+        def noise(event_shape: Shape) -> np.ndarray:
+            # A seed of its own: that of the fit begins with the initial arrays.
+            seeds = np.random.SeedSequence(own.seed, spawn_key=(len(DRAWS) + 3,))
+            shape = (own.noise_points, *event_shape)
+            return np.random.default_rng(seeds).standard_normal(shape)
+
         return self._fit(
-            {"target": (X, "X"), "source": (noise, "the noise")},
-            {"target": (sample_weight, "sample_weight"), "source": (None, "")},
+            {"target": (X, "X")},
+            {"target": (sample_weight, "sample_weight")},
             checkpoint,
+            # Only a critic looks at it.
+            noise={} if own.likelihood_weight == math.inf else {"source": noise},
         )
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
@@ -200,7 +203,7 @@ class FlowGAN(GameAligner):
             maps=maps,
             objective=Objective(
                 loss,
-                log_densities={"loss": {"target": -(self.likelihood_weight if sides else 1.0)}},
+                log_densities={"loss": {"target": -share(self.likelihood_weight)}},
             ),
             config=self._config(),
             pushed={"density_": ("target_transform",)},

@@ -106,7 +106,8 @@ class Recipe:
 
     def frame(self, parts: Mapping[str, Any]) -> tuple[Flow, Density | None]:
         """What a snapshot holds of parts: the map between domains, and a density, if any."""
-        flow = between(self, parts, *list(self.maps)[:: len(self.maps) - 1])
+        first, *_, last = self.maps
+        flow = between(self, parts, first, last)
         if self.snapshot in self.pushed:
             return flow, self._pushed(parts, self.snapshot)
         return flow, next((parts[role] for role in self._shown), None)
@@ -115,9 +116,27 @@ class Recipe:
         """The arrays, by role, of the parts in a `frame`."""
         first, *_, last = self.maps
         flows = [f for f, _ in flow.parts] if isinstance(flow, Composed) else [flow]
-        roles = [role for role, _ in (*self.maps[first], *self.maps[last][::-1])]
-        shown = [(role, density) for role in self._shown if density is not None]
-        return {role: m.arrays for role, m in (*zip(roles, flows, strict=True), *shown)}
+        roles = [role for role, _ in self.path(first, last)]
+        shown = {role: density.arrays for role in self._shown if density is not None}
+        if density is not None and len(chain := self.pushed.get(self.snapshot, ())) > 1:
+            shown = {
+                role: {
+                    name.removeprefix(f"{k}/"): array
+                    for name, array in density.arrays.items()
+                    if name.startswith(f"{k}/")
+                }
+                for k, role in enumerate(chain)
+            }
+        return shown | {role: f.arrays for role, f in zip(roles, flows, strict=True)}
+
+    def path(self, source: str, target: str) -> Chain:
+        """The roles on the way from one domain to another; what both chains end with cancels."""
+        there, back = list(self.maps[source]), list(self.maps[target])
+        # But the first: from a domain to itself there is a flow, too.
+        while len(there) > 1 and len(back) > 1 and there[-1] == back[-1]:
+            there.pop()
+            back.pop()
+        return (*there, *((role, not inverted) for role, inverted in back[::-1]))
 
     def _pushed(self, parts: Mapping[str, Any], name: str) -> Density:
         return pushed(*(parts[role] for role in self.pushed[name]))
@@ -353,8 +372,7 @@ def run(
 
 def between(recipe: Recipe, parts: Mapping[str, Any], source: str, target: str) -> Flow:
     """The map from one domain to another: by its chain, then back by the other's."""
-    back = tuple((role, not inverted) for role, inverted in recipe.maps[target][::-1])
-    flow = chained(parts, (*recipe.maps[source], *back))
+    flow = chained(parts, recipe.path(source, target))
     if flow is None:
         raise ValueError("two domains without a map are one: there is no flow between them")
     return flow

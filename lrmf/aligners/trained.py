@@ -21,7 +21,7 @@ from ..fingerprints import fingerprint
 from ..fitting import FitConfig, Schedule
 from ..models import Density, Flow
 from ..points import Rows, check_features, check_new_names, check_rows, feature_names, weighted
-from ..specs import Arrays
+from ..specs import Arrays, Shape
 from ..standardization import Standardization, Standardize, check_standardize
 from . import persistence
 from .base import Aligner
@@ -171,8 +171,13 @@ class TrainedAligner(Aligner):
         given_weights: Mapping[str, tuple[Any, str]],
         checkpoint: str | os.PathLike[str] | None,
         given_labels: Mapping[str, Any] | None = None,
+        *,
+        noise: Mapping[str, Callable[[Shape], np.ndarray]] | None = None,
     ) -> Self:
-        """Fit to domains and weights, each with the name of the argument that held it."""
+        """Fit to domains and weights, each with the name of the argument that held it.
+
+        Domains that are noise are drawn, when the others are checked, in the shape of their points.
+        """
         own = self._plain()
         own._check_parameters()
         names = feature_names({argument: x for x, argument in given.values()})
@@ -190,6 +195,10 @@ class TrainedAligner(Aligner):
         weights: dict[str, np.ndarray | None] = {}
         for domain, (w, argument) in given_weights.items():
             domains[domain], weights[domain] = weighted(domains[domain], w, argument)
+        arguments = {domain: argument for domain, (_, argument) in given.items()}
+        for domain, draw in (noise or {}).items():
+            arguments[domain], weights[domain] = "the noise", None
+            domains[domain] = check_rows(draw(domains[first].shape[1:]), "the noise")
 
         backend = get_backend(own.backend)
         devices = backend.count_devices(own.devices)
@@ -223,7 +232,7 @@ class TrainedAligner(Aligner):
                 seed=own.seed,
                 dtype=own.dtype,
                 weights=weights,
-                arguments={domain: argument for domain, (_, argument) in given.items()},
+                arguments=arguments,
                 names=names,
                 standardize=own._standardize,
                 validation_fraction=own.validation_fraction,

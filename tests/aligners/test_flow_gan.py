@@ -62,6 +62,13 @@ def test_against_a_critic_alone_samples_are_alike():
     assert "target_adversary_loss" in model.history_
 
 
+def test_without_a_critic_no_noise_is_drawn(monkeypatch):
+    monkeypatch.setattr("lrmf.aligners.flow_gan.np", None)
+    assert make(likelihood_weight=math.inf, steps=1).fit(X).n_steps_ == 1
+    with pytest.raises(AttributeError, match="random"):
+        make(steps=1).fit(X)
+
+
 def test_weights_and_labels():
     weights = (X[:, 0] > np.median(X[:, 0])).astype(float)
     model = make(likelihood_weight=math.inf).fit(X, np.zeros(len(X)), sample_weight=weights)

@@ -73,8 +73,8 @@ MUTANTS = (
     ),
     alignflow(
         "alignflow: units of one domain in the loss",
-        old="dict.fromkeys(maps, -(self.likelihood_weight",
-        new="dict.fromkeys(maps, -2.0 * (self.likelihood_weight",
+        old="dict.fromkeys(maps, -share(",
+        new="dict.fromkeys(maps, -2.0 * share(",
         tests=("tests/aligners/test_alignflow.py", "-k", "units"),
     ),
     Mutant(
@@ -83,6 +83,27 @@ MUTANTS = (
         'noise=("source",),',
         "noise=(),",
         ("tests/aligners/test_flow_gan.py", "-k", "critic_alone"),
+    ),
+    Mutant(
+        "flow-gan: noise is drawn for nobody",
+        "lrmf/aligners/flow_gan.py",
+        "noise={} if own.likelihood_weight == math.inf else",
+        "noise={} if False else",
+        ("tests/aligners/test_flow_gan.py", "-k", "without_a_critic"),
+    ),
+    Mutant(
+        "recipe: what all domains share, there and back",
+        "lrmf/aligners/recipe.py",
+        "while len(there) > 1 and len(back) > 1 and there[-1] == back[-1]:",
+        "while False:",
+        ("tests/aligners/test_alignflow.py", "-k", "contain"),
+    ),
+    Mutant(
+        "recipe: snapshots forget what cancels in the map",
+        "lrmf/aligners/recipe.py",
+        "return shown | {role: f.arrays",
+        "return {role: f.arrays",
+        ("tests/aligners/test_alignflow.py", "-k", "snapshots"),
     ),
     Mutant(
         "parts: shared layers applied last",

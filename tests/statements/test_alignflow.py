@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import integrate, special, stats
+from scipy import special, stats
 
 import lrmf
 from lrmf.backends.base import Role
@@ -93,6 +93,54 @@ def test_with_one_flow_that_is_not_consistent_it_does_not(a, b):
     assert np.abs(a.pdf(x) / (1.2 * slope) / b.pdf(y) - 1.0).max() > 0.1
 
 
+def values(a, b, stretch):
+    """NLL of A and game of B when both flows see noise that is stretched; and their least values.
+
+    Means over quantiles: of log q_A at points of A, and of an optimal critic's log at points of B
+    and at translated points of A.
+    """
+    u = (np.arange(20_000) + 0.5) / 20_000
+    x, y, h = a.ppf(u), b.ppf(u), 1e-5
+
+    def slope(f, z):
+        return (f(z + h) - f(z - h)) / (2.0 * h)
+
+    def to_noise(law, x):
+        return stats.norm.ppf(law.cdf(x)) / stretch[law is b]
+
+    z = to_noise(a, x)
+    nll = -(stats.norm.logpdf(z) - np.log(slope(lambda s: flow(a, stretch[0] * s), z))).mean()
+
+    def moved_density(y):
+        # T = G_B o G_A^-1 with T^-1 = G_A o G_B^-1.
+        back = lambda t: flow(a, stretch[0] * to_noise(b, t))  # noqa: E731
+        return a.pdf(back(y)) * slope(back, y)
+
+    moved = flow(b, stretch[1] * z)
+    real, fake = (np.array([b.pdf(t), moved_density(t)]) for t in (y, moved))
+    game = np.log(real[0] / real.sum(axis=0)).mean() + np.log(fake[1] / fake.sum(axis=0)).mean()
+    return nll, game, -a.logpdf(x).mean(), -np.log(4.0)
+
+
+@pytest.mark.statement("prop-af-composition")
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+def test_then_likelihoods_and_games_are_at_their_least_values(a, b, record_property):
+    nll, game, entropy, floor = values(LAWS[a], LAWS[b], (1.0, 1.0))
+    error = max(abs(nll - entropy), abs(game - floor))
+    record_property("error", error)
+    assert error < 1e-5
+
+
+@pytest.mark.statement("prop-af-composition", control=True)
+@pytest.mark.parametrize("stretch", [(1.2, 1.0), (1.0, 1.2)])
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+def test_with_one_that_is_not_consistent_the_game_is_above_its_own(a, b, stretch):
+    nll, game, entropy, floor = values(LAWS[a], LAWS[b], stretch)
+    assert game > floor + 5e-3
+    # And so is the likelihood of the flow that is not, and of no other.
+    assert (nll > entropy + 5e-3) == (stretch[0] > 1.0)
+
+
 # thm-af-automorphisms
 
 
@@ -139,89 +187,239 @@ def test_two_maps_between_the_same_laws_differ_by_an_automorphism(seed, d, recor
     assert np.abs(h - np.eye(d)).max() > 0.01
 
 
+def shear(z):
+    return z + 0.5 * z[:, ::-1] * np.array([1.0, 0.0])
+
+
+def with_noise_moved(seed, back):
+    """log q_B at points of B, as it is and with G_B o h for G_B, where ``back`` is h^-1; and T's.
+
+    The points of B are G_B(z): both flows are consistent. What the critic of B sees, the density of
+    translated points, is q_B as well, and so all terms are functions of these numbers.
+    """
+    made = models(seed, dict.fromkeys(("a", "b"), (lrmf.Flow, SPEC)))
+    z = np.random.default_rng([seed, 2]).normal(size=(500, 2))
+    (b, _), (a, _) = made["b"].forward(z), made["a"].forward(z)
+    inner, log_det = made["b"].inverse(b)
+    plain = -0.5 * (inner**2).sum(axis=1) - np.log(2.0 * np.pi) + log_det
+    moved = log_density_after(back, inner) + log_det
+    translated = [made["b"].forward(h)[0] for h in (z, back(z))]
+    return plain, moved, translated, a
+
+
+@pytest.mark.statement("thm-af-automorphisms")
+@seeds
+def test_no_term_of_any_flows_sees_a_twist(seed, record_property):
+    plain, moved, (one, other), _ = with_noise_moved(seed, lambda z: twist(z, -0.4 - 0.2 * seed))
+    error = np.abs(plain - moved).max()
+    record_property("error", error)
+    assert error < 1e-6
+    assert ((one - other) ** 2).sum(axis=1).mean() > 0.2  # two maps, far apart
+
+
 @pytest.mark.statement("thm-af-automorphisms", control=True)
 @seeds
-def test_to_preserve_volume_is_not_enough(seed):
-    z = np.random.default_rng(seed).normal(size=(500, 2))
+def test_all_see_a_shear_although_it_preserves_volume(seed):
+    plain, moved, *_ = with_noise_moved(seed, shear)
+    assert np.abs(plain - moved).max() > 0.1
+    assert moved.mean() < plain.mean() - 0.05
+
+
+class Mixture:
+    """A law of the plane with two consistent flows: coordinate by coordinate, in either order."""
+
+    def __init__(self, seed):
+        rng = np.random.default_rng(seed)
+        self.shares = rng.dirichlet([5.0, 5.0, 5.0])
+        self.means, self.scales = rng.normal(size=(3, 2)), rng.uniform(0.5, 1.2, size=(3, 2))
+
+    def cdf(self, x, axis, given=None):
+        """P(x_axis <= x), given the other coordinate, if any."""
+        weights = np.broadcast_to(self.shares, (len(x), 3))
+        if given is not None:
+            other = 1 - axis
+            own = stats.norm(self.means[:, other], self.scales[:, other]).pdf(given[:, None])
+            weights = weights * own / (weights * own).sum(axis=1, keepdims=True)
+        parts = stats.norm(self.means[:, axis], self.scales[:, axis]).cdf(x[:, None])
+        return (weights * parts).sum(axis=1)
+
+    def quantile(self, u, axis, given=None):
+        low, high = np.full(len(u), -20.0), np.full(len(u), 20.0)
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            below = self.cdf(middle, axis, given) < u
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return 0.5 * (low + high)
+
+    def flow(self, z, first):
+        x = np.empty_like(z)
+        x[:, first] = self.quantile(stats.norm.cdf(z[:, first]), first)
+        x[:, 1 - first] = self.quantile(
+            stats.norm.cdf(z[:, 1 - first]), 1 - first, given=x[:, first]
+        )
+        return x
+
+    def noise(self, x, first):
+        z = np.empty_like(x)
+        z[:, first] = stats.norm.ppf(self.cdf(x[:, first], first))
+        z[:, 1 - first] = stats.norm.ppf(self.cdf(x[:, 1 - first], 1 - first, given=x[:, first]))
+        return z
+
+
+@pytest.mark.statement("thm-af-automorphisms")
+@seeds
+def test_two_flows_of_one_mixture_differ_by_an_automorphism(seed, record_property):
+    law, z = Mixture(seed), np.clip(np.random.default_rng(seed).normal(size=(300, 2)), -2.5, 2.5)
+
+    def h(z):
+        return law.noise(law.flow(z, first=0), first=1)
+
     normal = -0.5 * (z**2).sum(axis=1) - np.log(2.0 * np.pi)
-    found = log_density_after(lambda x: x + 0.5 * x[:, ::-1] * np.array([1.0, 0.0]), z)
-    assert np.abs(found - normal).max() > 0.1
+    error = np.abs(log_density_after(h, z, step=1e-4) - normal).max()
+    record_property("error", error)
+    assert error < 1e-4
+    assert np.abs(h(z) - z).max() > 0.05
+
+
+@pytest.mark.statement("thm-af-automorphisms", control=True)
+@seeds
+def test_flows_of_two_mixtures_do_not(seed):
+    one, two = Mixture(seed), Mixture(seed + 100)
+    z = np.clip(np.random.default_rng(seed).normal(size=(300, 2)), -1.0, 1.0)
+
+    def h(z):
+        return two.noise(one.flow(z, first=0), first=1)
+
+    normal = -0.5 * (z**2).sum(axis=1) - np.log(2.0 * np.pi)
+    assert np.abs(log_density_after(h, z, step=1e-4) - normal).max() > 0.1
 
 
 # thm-af-critics
 
 
-def critics(a, b, scale, shift):
-    """Optimal critics of the flow T(x) = scale x + shift at points, and what the formulas need."""
-    x = np.linspace(-2.0, 3.0, 101)
-    y = scale * x + shift
-    moved = a.pdf(x) / scale  # the density of T(A) at y
-    home = b.pdf(y) * scale  # that of the inverse's image of B at x
-    return x, y, a.pdf(x) / (a.pdf(x) + home), b.pdf(y) / (b.pdf(y) + moved)
+class Bent:
+    """T(x) = u + 0.4 sin(u) with u = scale x + shift: increasing, and nowhere of one slope."""
+
+    def __init__(self, scale, shift):
+        self.scale, self.shift = scale, shift
+
+    def __call__(self, x):
+        u = self.scale * x + self.shift
+        return u + 0.4 * np.sin(u)
+
+    def slope(self, x):
+        return self.scale * (1.0 + 0.4 * np.cos(self.scale * x + self.shift))
+
+    def inverse(self, y):
+        low, high = np.full_like(y, -400.0), np.full_like(y, 400.0)
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            below = self(middle) < y
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return 0.5 * (low + high)
 
 
 CASES = [
-    (stats.norm(0.0, 1.0), stats.norm(1.0, 0.6), 0.8, 0.4),
-    (stats.logistic(0.5, 0.6), stats.gumbel_r(0.0, 1.0), 1.5, -0.3),
-    (stats.t(4.0), stats.norm(-0.5, 1.4), 0.5, 0.0),
+    (stats.norm(0.0, 1.0), stats.norm(1.0, 0.6), Bent(0.8, 0.4)),
+    (stats.logistic(0.5, 0.6), stats.gumbel_r(0.0, 1.0), Bent(1.5, -0.3)),
+    (stats.t(4.0), stats.norm(-0.5, 1.4), Bent(0.5, 0.0)),
 ]
+cases = pytest.mark.parametrize(("a", "b", "flow"), CASES, ids=range(len(CASES)))
+GRID_A = np.linspace(-2.0, 3.0, 101)
+
+
+def of_translated(a, b, flow):
+    """The critics of A and of B that see real points beside translated ones, as functions."""
+
+    def in_a(x):
+        return a.pdf(x) / (a.pdf(x) + b.pdf(flow(x)) * flow.slope(x))
+
+    def in_b(y):
+        x = flow.inverse(y)
+        return b.pdf(y) / (b.pdf(y) + a.pdf(x) / flow.slope(x))
+
+    return in_a, in_b
 
 
 @pytest.mark.statement("thm-af-critics")
-@pytest.mark.parametrize(("a", "b", "scale", "shift"), CASES, ids=range(len(CASES)))
-def test_critics_of_translated_points_add_up_to_one(a, b, scale, shift, record_property):
-    _, _, in_a, in_b = critics(a, b, scale, shift)
-    error = np.abs(in_a + in_b - 1.0).max()
+@cases
+def test_critics_of_translated_points_add_up_to_one(a, b, flow, record_property):
+    in_a, in_b = of_translated(a, b, flow)
+    error = np.abs(in_a(GRID_A) + in_b(flow(GRID_A)) - 1.0).max()
     record_property("error", error)
-    assert error < 1e-14
+    assert error < 1e-12
 
 
-def of_samples(a, b, model_b, scale, shift):
-    """Optimal critics that see real points beside samples of flows with G_B = T o G_A."""
-    x = np.linspace(-2.0, 3.0, 101)
-    y = scale * x + shift
-    model_a = model_b.pdf(y) * scale
+@pytest.mark.statement("thm-af-critics", control=True)
+@cases
+def test_critics_that_are_not_optimal_do_not(a, b, flow):
+    # Those of the same odds, but without the change of volume.
+    x = GRID_A
+    y = flow(x)
+    in_a, in_b = a.pdf(x) / (a.pdf(x) + b.pdf(y)), b.pdf(y) / (b.pdf(y) + a.pdf(x) / flow.slope(x))
+    assert np.abs(in_a + in_b - 1.0).max() > 0.05
+
+
+def of_samples(a, b, flow):
+    """Densities, and critics that see real points beside samples of flows with G_B = T o G_A."""
+    x, model_b = GRID_A, stats.norm(0.3, 1.1)
+    y = flow(x)
+    model_a = model_b.pdf(y) * flow.slope(x)
     in_a, in_b = a.pdf(x) / (a.pdf(x) + model_a), b.pdf(y) / (b.pdf(y) + model_b.pdf(y))
     return a.pdf(x), b.pdf(y), in_a, in_b
 
 
 @pytest.mark.statement("thm-af-critics")
-@pytest.mark.parametrize(("a", "b", "scale", "shift"), CASES, ids=range(len(CASES)))
-def test_critics_of_samples_need_the_jacobian(a, b, scale, shift, record_property):
-    p_a, p_b, in_a, in_b = of_samples(a, b, stats.norm(0.3, 1.1), scale, shift)
-    expected = in_b * p_a / (in_b * p_a + (1.0 - in_b) * p_b * scale)
+@cases
+def test_critics_of_samples_need_the_jacobian(a, b, flow, record_property):
+    p_a, p_b, in_a, in_b = of_samples(a, b, flow)
+    expected = in_b * p_a / (in_b * p_a + (1.0 - in_b) * p_b * flow.slope(GRID_A))
     error = np.abs(in_a - expected).max()
     record_property("error", error)
-    assert error < 1e-14
+    assert error < 1e-13
 
 
 @pytest.mark.statement("thm-af-critics", control=True)
-@pytest.mark.parametrize(("a", "b", "scale", "shift"), CASES, ids=range(len(CASES)))
-def test_the_formula_as_printed_holds_for_neither(a, b, scale, shift):
-    x, y, in_a, in_b = critics(a, b, scale, shift)
-    printed = in_b * a.pdf(x) / (a.pdf(x) + b.pdf(y) * (1.0 - in_b) * scale)
-    assert np.abs(in_a - printed).max() > 0.1
-    p_a, p_b, in_a, in_b = of_samples(a, b, stats.norm(0.3, 1.1), scale, shift)
-    printed = in_b * p_a / (p_a + p_b * (1.0 - in_b) * scale)
-    assert np.abs(in_a - printed).max() > 0.1
+@cases
+def test_the_formula_as_printed_holds_for_neither(a, b, flow):
+    x, slope = GRID_A, flow.slope(GRID_A)
+    for p_a, p_b, in_a, in_b in (
+        (
+            a.pdf(x),
+            b.pdf(flow(x)),
+            *(c(t) for c, t in zip(of_translated(a, b, flow), (x, flow(x)), strict=True)),
+        ),
+        of_samples(a, b, flow),
+    ):
+        printed = in_b * p_a / (p_a + p_b * (1.0 - in_b) * slope)
+        assert np.abs(in_a - printed).max() > 0.1
 
 
 @pytest.mark.statement("thm-af-critics")
-@pytest.mark.parametrize(("a", "b", "scale", "shift"), CASES, ids=range(len(CASES)))
-def test_both_games_have_one_value(a, b, scale, shift, record_property):
-    # That of the critic of B, an integral over B's domain, and of A's, over A's.
-    def value(real, fake):
-        def integrand(t):
-            p, q = real(t), fake(t)
-            return special.xlogy(p, p / (p + q)) + special.xlogy(q, q / (p + q))
+@cases
+def test_both_games_have_the_value_of_the_divergence(a, b, flow, record_property):
+    # Games as means over quantiles of both laws; the divergence by densities on a grid of B.
+    in_a, in_b = of_translated(a, b, flow)
+    u = (np.arange(100_000) + 0.5) / 100_000
+    x, y = a.ppf(u), b.ppf(u)
 
-        return integrate.quad(integrand, -30.0, 30.0, limit=400, points=[-2.0, 0.0, 2.0])[0]
+    def value(critic, real, fake):
+        return np.log(critic(real)).mean() + np.log1p(-critic(fake)).mean()
 
-    in_b = value(b.pdf, lambda y: a.pdf((y - shift) / scale) / scale)
-    in_a = value(a.pdf, lambda x: b.pdf(scale * x + shift) * scale)
-    record_property("error", abs(in_a - in_b))
-    assert in_a == pytest.approx(in_b, abs=1e-6)
-    assert in_a > -np.log(4.0) + 1e-3
+    games = value(in_b, y, flow(x)), value(in_a, x, flow.inverse(y))
+    grid = np.linspace(-60.0, 60.0, 400_001)
+    p, q = b.pdf(grid), a.pdf(flow.inverse(grid)) / flow.slope(flow.inverse(grid))
+    middle = np.maximum(0.5 * (p + q), 1e-300)
+    jsd = 0.5 * (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum()
+    expected = 2.0 * jsd * (grid[1] - grid[0]) - np.log(4.0)
+    error = np.abs(np.array(games) - expected).max()
+    record_property("error", error)
+    assert error < 1e-4
+    # And no other critic has more.
+    for change in (0.1, -0.1):
+        bent = special.expit(special.logit(in_b(y)) + change)
+        other = special.expit(special.logit(in_b(flow(x))) + change)
+        assert np.log(bent).mean() + np.log1p(-other).mean() < games[0] - 1e-4
 
 
 # prop-af-extremes
@@ -230,16 +428,21 @@ SCALES = np.linspace(0.3, 3.0, 541)
 GRID = np.linspace(-14.0, 14.0, 4001)
 
 
-def terms(seed):
-    """V = 2 JSD and N = -E log p of normal models of a mixture, one for each of `SCALES`."""
+def densities(seed):
+    """That of a mixture, and those of normal models, one for each of `SCALES`, on `GRID`."""
     rng = np.random.default_rng(seed)
     means, shares = rng.uniform(-2.0, 2.0, size=2), rng.dirichlet([4.0, 4.0])
     data = sum(s * stats.norm(m, 0.4).pdf(GRID) for s, m in zip(shares, means, strict=True))
-    models = stats.norm(0.0, SCALES[:, None]).pdf(GRID)
+    law = stats.norm(0.0, SCALES[:, None])
+    return data, law.pdf(GRID), law.logpdf(GRID)
+
+
+def terms(seed):
+    """V = 2 JSD and N = -E log p of the models."""
+    data, models, log_models = densities(seed)
     middle = 0.5 * (data + models)
     jsd = special.rel_entr(data, middle) + special.rel_entr(models, middle)
     step = GRID[1] - GRID[0]
-    log_models = stats.norm(0.0, SCALES[:, None]).logpdf(GRID)
     return jsd.sum(axis=1) * step, -(data * log_models).sum(axis=1) * step
 
 
@@ -265,13 +468,15 @@ def test_a_larger_weight_trades_the_game_for_likelihood(seed, record_property):
 @pytest.mark.statement("prop-af-extremes", control=True)
 @seeds
 def test_with_critics_that_lag_nothing_is_traded(seed):
-    # Then what is minimised is not the game, and not the same for each weight.
-    game, likelihood = terms(seed)
-    lags = np.random.default_rng(seed).normal(scale=np.ptp(game), size=(len(WEIGHTS), len(game)))
-    chosen = [
-        int(np.argmin(game + lag + w * likelihood)) for lag, w in zip(lags, WEIGHTS, strict=True)
-    ]
-    assert (np.diff(likelihood[chosen]) > 1e-6).any()
+    # Each weight's minimum is that before the critic that was optimal for the weight before it.
+    data, models, _ = densities(seed)
+    _, likelihood = terms(seed)
+    chosen, step = [0], GRID[1] - GRID[0]
+    for w in WEIGHTS:
+        odds = models[chosen[-1]] / (data + models[chosen[-1]])
+        lagging = -(models * -np.log(np.clip(odds, 1e-12, 1.0))).sum(axis=1) * step
+        chosen.append(int(np.argmin(-lagging + w * likelihood)))
+    assert (np.diff(likelihood[chosen[1:]]) > 1e-6).any()
 
 
 # prop-af-shared
@@ -305,3 +510,29 @@ def test_layers_shared_next_to_the_noise_are_a_shared_density(seed, record_prope
 def test_layers_shared_next_to_the_data_are_not(seed):
     found, expected = shared_losses(seed, next_to_noise=False)
     assert abs(found - expected) > 1e-2
+
+
+def maps_with_a_shared_flow(seed, *, next_to_noise):
+    """T(a) with the shared flow as it is, and with another in its place."""
+    roles = dict.fromkeys(("transform", "target_transform", "shared"), (lrmf.Flow, SPEC))
+    made, other = models(seed, roles), models(seed + 100, roles)
+    last, first = ((("shared", True),), ()) if next_to_noise else ((), (("shared", True),))
+    meeting = Meeting(maps=tuple((domain, (*first, *chain, *last)) for domain, chain in OWN))
+    x = batch(seed)["source"]
+    return meeting(made, x, "source"), meeting(made | {"shared": other["shared"]}, x, "source")
+
+
+@pytest.mark.statement("prop-af-shared")
+@seeds
+def test_the_map_does_not_contain_layers_shared_next_to_the_noise(seed, record_property):
+    one, other = maps_with_a_shared_flow(seed, next_to_noise=True)
+    error = np.abs(one - other).max()
+    record_property("error", float(error))
+    assert error < 1e-9
+
+
+@pytest.mark.statement("prop-af-shared", control=True)
+@seeds
+def test_it_contains_layers_shared_next_to_the_data(seed):
+    one, other = maps_with_a_shared_flow(seed, next_to_noise=False)
+    assert np.abs(one - other).max() > 0.05
