@@ -16,11 +16,10 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-# Compiling is most of what small models and short fits cost, and JAX does it in half the time
-# without optimisation. It slows fits of thousands of steps: `test_acceptance.py` takes this back.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-)
+#: Compiling is most of what small models and short fits cost, and JAX does it in half the time
+#: without optimisation. It slows fits of thousands of steps: `test_acceptance.py` takes this back.
+UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)
 
 #: Of the 65,530 pieces of memory that Linux lets a process map. The hungriest file maps 20,000.
 MAPPINGS = 30_000

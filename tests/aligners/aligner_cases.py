@@ -42,7 +42,9 @@ class Case:
 
     kind: type[Aligner]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    unaligned: Mapping[str, Any] = field(default_factory=lambda: {"learning_rate": 1e-9})
+    unaligned: Mapping[str, Any] = field(
+        default_factory=lambda: {"learning_rate": 1e-9, "steps": 100}
+    )
     round_trip: float | None = 1e-3
     refused: Mapping[str, tuple[tuple[Any, ...], str]] = field(default_factory=dict)
     on: tuple[str, ...] = BACKENDS
