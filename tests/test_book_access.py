@@ -1,4 +1,4 @@
-"""Eight built pages in a real browser: axe finds no violation, and none loads a megabyte.
+"""Some built pages in a real browser: axe finds no violation, and none loads a megabyte.
 
 They belong to a built book, so ``make book`` comes first; without one these tests are skipped.
 """
@@ -21,6 +21,12 @@ PAGES = (
     "book/experiments/realnvp",  # players, many figures
     "book/experiments/affine_rate",  # long formulas
     "book/course/student/flows",
+    "book/library/install",
+    "book/library/quick_start",
+    "book/library/guide",
+    "book/library/gallery",
+    "book/library/interface/aligners",  # long signatures
+    "book/library/interface/data",
     "book/appendix/claims",
     "book/appendix/notation",
 )
@@ -85,6 +91,12 @@ def test_axe_finds_no_violation(chromium, show, page, look):
     script = resources.files("axe_core_python") / "axe.min.js"
     chromium.execute_script(script.read_text(encoding="utf8"))
     assert chromium.execute_async_script(RUN) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_sticks_out_on_a_phone(chromium, show, page):
+    show(page, width=390)
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390
 
 
 def test_axe_sees_a_violation_where_there_is_one(chromium, show):

@@ -82,7 +82,9 @@ def test_an_id_that_many_elements_have_stays_with_the_first():
     document += [nodes.section(ids=["proof"]), nodes.section(ids=["proof", "thm-b"])]
     holder = nodes.container()
     holder += document
-    unique["drop_repeated"](None, holder, "page")
+    unique["drop_repeated"](holder, sections=False)
+    assert [section["ids"][0] for section in holder.findall(nodes.section)] == ["proof", "proof"]
+    unique["drop_repeated"](holder)
     found = [element["ids"] for element in holder.findall(nodes.Element) if element["ids"]]
     assert found == [["proof", "thm-a"], ["thm-b"]]
 
