@@ -228,9 +228,7 @@ def test_moons_of_other_units_far_from_zero_keep_their_labels():
 
     model = lrmf.LRMF(steps=2500, progress=False)
     model.fit(Xs=far32(train.source), Xt=far32(train.target))
-    neighbours = KNeighborsClassifier(1).fit(
-        far32(test.target) / [1e4, 1e7], test.target_labels
-    )
+    neighbours = KNeighborsClassifier(1).fit(far32(test.target) / [1e4, 1e7], test.target_labels)
     moved = model.transform(far32(test.source)) / [1e4, 1e7]
     assert neighbours.score(moved, test.source_labels) >= 0.97
     before = far32(test.source) / [1e4, 1e7]
