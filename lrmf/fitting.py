@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from tqdm.asyncio import tqdm_asyncio
@@ -23,67 +23,15 @@ from tqdm.auto import tqdm
 
 from .backends.base import Backend, Game, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
-from .checks import check_positive_int, check_positive_number
+from .divergence import are_finite, divergence_status, find_fault
+from .fit_config import FitConfig, Schedule
 from .minibatches import Minibatches, Points, Weights
-from .specs import Arrays, Spec
+from .specs import Arrays
 from .stepwise import Assistant, StepwiseTrainer
 
 __all__ = ["FitConfig", "FitResult", "Schedule", "fit"]
 
-#: How a learning rate changes over the steps.
-Schedule = Literal["cosine", "warmup cosine", "constant"]
 Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """How to fit: Adam, a learning rate schedule, gradient clipping, and when to look.
-
-    Args:
-        steps: optimiser steps.
-        batch_size: points per data set and step, drawn with replacement; a data set of at most
-            this size is used whole in every step (padded with points of weight zero, so that its
-            size is no compiled shape).
-        learning_rate: Adam's step size at the start.
-        schedule: ``"cosine"`` decays it to zero over the steps, ``"warmup cosine"`` lets it rise
-            from zero over the first twentieth of them, too, and ``"constant"`` keeps it.
-        gradient_clip: largest norm of the gradient over all arrays.
-        chunk: steps per compiled call, the unit in which everything else happens.
-        snapshot_every: keep the arrays at step 0 and at the first chunk end after each multiple.
-        patience: stop when the validation loss has not improved for this many steps, and go back
-            to its best arrays.
-    """
-
-    steps: int = 4000
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    schedule: Schedule = "cosine"
-    gradient_clip: float = 10.0
-    chunk: int = 100
-    snapshot_every: int | None = None
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "chunk", "snapshot_every", "patience"):
-            value = getattr(self, name)
-            if value is not None or name not in ("snapshot_every", "patience"):
-                check_positive_int(name, value)
-        check_positive_number("learning_rate", self.learning_rate)
-        check_positive_number("gradient_clip", self.gradient_clip, infinite=True)
-        if not isinstance(self.schedule, str) or self.schedule not in get_args(Schedule):
-            raise ValueError(
-                f"schedule must be 'cosine', 'warmup cosine' or 'constant', got {self.schedule!r}"
-            )
-
-    def learning_rates(self, start: int, stop: int) -> np.ndarray:
-        """The learning rates of steps ``start`` to ``stop`` (excluded)."""
-        if self.schedule == "constant":
-            return np.full(stop - start, float(self.learning_rate))
-        steps = np.arange(start, stop)
-        rates = self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * steps / self.steps))
-        if self.schedule == "cosine":
-            return rates
-        return rates * np.minimum((steps + 1) / max(1, self.steps // 20), 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,15 +171,15 @@ def fit(
                 | _repeated(constants or {}, end - start)
                 | _annealed(annealed or {}, np.arange(start, end) / config.steps),
             )
-            fault, value = _fault(losses, state.losses)
-            if fault is None and end == config.steps and not _finite(trainer.arrays()):
+            fault, value = find_fault(losses, state.losses)
+            if fault is None and end == config.steps and not are_finite(trainer.arrays()):
                 # Only the last chunk's arrays meet no further loss that would tell.
                 fault, value = len(losses), np.nan
             if fault is not None:
                 # A bad first loss blames the arrays that the chunk before ended with.
                 run.back(before if fault == 0 else mark)
                 state.outcome = "diverged"
-                status = _divergence(config, state.step, start + fault, value, roles, loss)
+                status = divergence_status(config, state.step, start + fault, value, roles, loss)
                 break
             state.step = end
             state.losses.extend(losses.tolist())
@@ -395,61 +343,6 @@ def _annealed(arrays: Mapping[str, np.ndarray], progress: np.ndarray) -> dict[st
 
 def _crosses(start: int, stop: int, every: int) -> bool:
     return start // every < stop // every
-
-
-#: A loss this far (in nats) above the first ones is no noise of ordinary minibatches.
-_FAR = 1e4
-#: So many in a row, up to the end of a chunk, are no single batch either.
-_LASTS = 10
-
-
-def _fault(losses: np.ndarray, earlier: list[Any]) -> tuple[int | None, float]:
-    """Where, if at all, a chunk of losses is not finite or has exploded, and that loss.
-
-    An explosion lasts. A single batch whose loss is far above the others, since a deep density
-    stretches one of its points beyond all measure, does little harm: its gradient is clipped. So
-    half of a chunk has to be far above. In a game what one player wins another may lose, so all
-    of them are looked at.
-    """
-    reference = np.asarray(earlier[0] if earlier else losses[0])
-    with np.errstate(invalid="ignore"):
-        far = losses > reference + _FAR * (1.0 + np.abs(reference))
-    lasts = (2 * far.sum(axis=0) >= len(losses)) | far[-_LASTS:].all(axis=0)
-    bad = ~np.isfinite(losses) | (far & lasts)
-    if not bad.any():
-        return None, 0.0
-    first = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
-    return first, float(losses[first][bad[first]].ravel()[0])
-
-
-def _finite(arrays: Mapping[str, Arrays]) -> bool:
-    return all(np.isfinite(x).all() for named in arrays.values() for x in named.values())
-
-
-def _divergence(
-    config: FitConfig,
-    kept: int,
-    step: int,
-    value: float,
-    roles: tuple[Role, ...],
-    loss: Loss | Game,
-) -> str:
-    what = "exploded" if np.isfinite(value) else "became non-finite"
-    others = loss.players[:-1] if isinstance(loss, Game) else ()
-    rates = "".join(f", of {p.name} {p.rate * config.learning_rate:g}" for p in others)
-    cause = (
-        "The first step was already bad: check the scale of the data (standardise them)"
-        if step == 0 and not others  # who have moved before the first loss of a game's last player
-        else f"Lower learning_rate (now {config.learning_rate:g}{rates}) or gradient_clip "
-        f"(now {config.gradient_clip:g}), or standardise the data"
-    )
-    # An explosion has a value, which no solver that gave up would have given.
-    specs = [] if np.isfinite(value) else [r.spec for r in roles if isinstance(r.spec, Spec)]
-    advice = "".join(f" {text}." for text in dict.fromkeys(spec.advice for spec in specs) if text)
-    return (
-        f"diverged: the loss {what} ({value:.3g}) at step {step}; the arrays of step {kept}, the "
-        f"last good ones, were restored. {cause}.{advice}"
-    )
 
 
 def _status(state: _Progress, config: FitConfig) -> str:

@@ -19,9 +19,11 @@ A candidate is scored on the folds that it has not seen by minus the judge's dis
 `Aligner.score` does: from `WORST` to about 0. A fit that diverged gets `WORST` and a warning with
 the reason. With ``error_score=WORST`` so does one that was refused, such as to a singular
 covariance; scikit-learn's own NaN counts as still worse. With ``n_jobs=2`` two fits run at a time,
-by joblib, and so on whatever joblib runs on, such as a Dask cluster
-(``with joblib.parallel_config("dask"): search.fit(X, domain)``). Settings of a spec are reached by
-its parameter: ``aligner__transform__hidden``.
+by joblib, and so on whatever joblib runs on: ``with joblib.parallel_config("dask"):
+search.fit(X, domain)`` once a ``distributed.Client`` is there, and ``"ray"`` after
+``ray.util.joblib.register_ray()``. Both were tried with two workers (Dask 2026.8, Ray 2.60), and
+gave the scores of a search without them. Settings of a spec are reached by its parameter:
+``aligner__transform__hidden``.
 
 In skada's pipelines, `lrmf.adapters.AlignmentScorer` scores instead.
 """

@@ -20,7 +20,13 @@ from ..models import Flow
 from ..points import Rows, check_pair, feature_names
 from ..specs import Affine
 from ..standardization import moments
-from .computed import ComputedAligner, check_squares, shared_deviations, warn_of_points
+from .computed import (
+    ComputedAligner,
+    check_squares,
+    largest_deviation,
+    shared_deviations,
+    warn_of_points,
+)
 
 __all__ = ["CORAL", "AffineAligner", "GaussianOT"]
 
@@ -74,9 +80,9 @@ class AffineAligner(ComputedAligner):
         check_squares(target, "Xt")
         # K has no units: those of powers of covariances neither overflow nor vanish.
         if own.standardize:
-            unit = shared_deviations(_flat(source), _flat(target))
+            unit = shared_deviations(source, target)
         else:
-            unit = np.array(max(source.std(axis=0).max(), target.std(axis=0).max()) or 1.0)
+            unit = np.array(largest_deviation(source, target))
         mean_a, cov_a = _moments(source, unit)
         mean_b, cov_b = _moments(target, unit)
         amount = float(own.regularization)

@@ -15,7 +15,13 @@ from ..standardization import moments
 from . import persistence
 from .base import Aligner
 
-__all__ = ["ComputedAligner", "check_squares", "shared_deviations", "warn_of_points"]
+__all__ = [
+    "ComputedAligner",
+    "check_squares",
+    "largest_deviation",
+    "shared_deviations",
+    "warn_of_points",
+]
 
 
 class ComputedAligner(Aligner):
@@ -93,15 +99,20 @@ def check_squares(x: np.ndarray, argument: str) -> None:
         )
 
 
-def shared_deviations(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Of each feature of flat points ``(n, d)`` the mean square of both domains' deviations, rooted.
+def largest_deviation(*domains: np.ndarray) -> float:
+    """That of any feature of any domain, or 1 where all are constant."""
+    return float(_deviations(*domains).max()) or 1.0
+
+
+def shared_deviations(*domains: np.ndarray) -> np.ndarray:
+    """Of each feature of flat points ``(n, d)`` the mean square of domains' deviations, rooted.
 
     That of features that are constant is the largest deviation of all, or 1.
     """
-    # Rounding gives a constant a deviation of less than a digit.
-    deviations = np.stack(
-        [np.where(x.min(axis=0) == x.max(axis=0), 0.0, x.std(axis=0)) for x in (source, target)]
-    )
-    unit = float(deviations.max()) or 1.0
-    shared = np.sqrt(((deviations / unit) ** 2).mean(axis=0))
+    unit = largest_deviation(*domains)
+    shared = np.sqrt(((_deviations(*domains) / unit) ** 2).mean(axis=0))
     return np.asarray(unit * np.where(shared > 0, shared, 1.0))
+
+
+def _deviations(*domains: np.ndarray) -> np.ndarray:
+    return np.stack([moments(Rows(x.reshape(len(x), -1))).deviation for x in domains])

@@ -152,9 +152,7 @@ class LRMF(SharedDensityAligner):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.start is not None and (
-            not isinstance(self.start, str) or self.start != "identity"
-        ):
+        if self.start is not None and (not isinstance(self.start, str) or self.start != "identity"):
             raise ValueError(f"start must be 'identity' or None, got {self.start!r}")
         if self.start == "identity" and self.standardize == "apart":
             raise ValueError(

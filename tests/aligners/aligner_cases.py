@@ -140,7 +140,10 @@ ZERO = (
     "must be zero or a positive number, got ",
 )
 WEIGHT = {"likelihood_weight": ((*ZERO[0], float("-inf")), ZERO[1])}
-CRITICS_OF = (("none", None, ("source",), "", PAIR_OF_NUMBERS), "must be 'both', 'source' or 'target', ")
+CRITICS_OF = (
+    ("none", None, ("source",), "", PAIR_OF_NUMBERS),
+    "must be 'both', 'source' or 'target', ",
+)
 
 SHARED = {**TRAINED, "density": lrmf.Gaussian(), "private_steps": 200, "refit_steps": 200}
 

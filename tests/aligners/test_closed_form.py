@@ -86,6 +86,17 @@ def test_where_covariances_commute_both_are_one_map():
     assert np.abs(first.matrix_ - second.matrix_).max() > 0.05
 
 
+@pytest.mark.parametrize("kind", [lrmf.CORAL, lrmf.GaussianOT])
+def test_no_magnitude_of_the_data_changes_a_map(kind):
+    a, b = np.random.default_rng(0).normal(size=(2, 50, 2)) @ np.diag([1.0, 2.0])
+    plain = kind().fit(Xs=a, Xt=b + 1.0).transform(a)
+    for magnitude in (2.0**-600, 2.0**330, 2.0**460):  # up to 1e138
+        model = kind().fit(Xs=a * magnitude, Xt=(b + 1.0) * magnitude)
+        np.testing.assert_allclose(model.transform(a * magnitude) / magnitude, plain)
+    with pytest.raises(ValueError, match=r"^Xs holds values up to .*, too large for their squares"):
+        kind().fit(Xs=a * 1e150, Xt=b)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 class TestSingularCovariances:
     @pytest.mark.parametrize("side", ["a constant", "a sum", "few points"])

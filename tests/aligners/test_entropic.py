@@ -181,9 +181,7 @@ class TestStandardized:
         model.set_params(standardize=False).save(tmp_path / "model.lrmf")  # the fit's, not this
         loaded = lrmf.EntropicOT.load(tmp_path / "model.lrmf")
         assert loaded.standardize is True
-        np.testing.assert_array_equal(
-            loaded.transform(self.far(B)), model.transform(self.far(B))
-        )
+        np.testing.assert_array_equal(loaded.transform(self.far(B)), model.transform(self.far(B)))
 
     def test_without_it_the_feature_of_large_numbers_decides(self):
         plain, model = fit(), fit(self.far(A), self.far(B))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
 from lrmf import storage
@@ -217,6 +218,21 @@ class TestFiles:
         storage.write(tmp_path / "model.lrmf", arrays, document)
         with pytest.raises(ValueError, match="damaged: its standardisation does not fit points of"):
             lrmf.LRMF.load(tmp_path / "model.lrmf")
+
+
+def test_moons_of_other_units_far_from_zero_keep_their_labels():
+    train, test = lrmf.data.moons(seed=0), lrmf.data.moons(seed=1000)
+
+    def far32(x):
+        return (x * [1e4, 1e7] + 3e5).astype(np.float32)
+
+    model = lrmf.LRMF(steps=2500, progress=False)
+    model.fit(Xs=far32(train.source), Xt=far32(train.target))
+    neighbours = KNeighborsClassifier(1).fit(far32(test.target) / [1e4, 1e7], test.target_labels)
+    moved = model.transform(far32(test.source)) / [1e4, 1e7]
+    assert neighbours.score(moved, test.source_labels) >= 0.97
+    before = far32(test.source) / [1e4, 1e7]
+    assert neighbours.score(before, test.source_labels) < 0.96
 
 
 def test_degenerate_data_are_told_at_fit_time():

@@ -22,9 +22,7 @@ TESTS = {
     "score_test": (two_sample.score_test, {}),
 }
 ANIMAL = lrmf.data.quadrupeds(n=600).source
-OF_MESHES = {
-    name: getattr(surfaces, name) for name in ("edge_stretch", "flipped_faces", "skin")
-}
+OF_MESHES = {name: getattr(surfaces, name) for name in ("edge_stretch", "flipped_faces", "skin")}
 FEW = settings(max_examples=max(5, settings().max_examples // 8))
 
 
@@ -67,7 +65,9 @@ def test_meshes(vertices, faces):
     check("Mesh", lambda: lrmf.data.Mesh(vertices=vertices, faces=faces), vertices)
 
 
-@given(points() | values, values | st.sampled_from(((2,), (4, 4, 1), (0,))), settings_of(("levels",)))
+@given(
+    points() | values, values | st.sampled_from(((2,), (4, 4, 1), (0,))), settings_of(("levels",))
+)
 def test_bits(log_prob, shape, options):
     check(
         "bits_per_dimension",

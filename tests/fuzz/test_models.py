@@ -45,8 +45,14 @@ TRAINED = {
     )
 }  # fmt: skip
 TINY = {
-    "transform": lrmf.Affine(), "density": lrmf.Gaussian(), "steps": 2, "private_steps": 2,
-    "refit_steps": 2, "batch_size": 16, "progress": False, "adversary": lrmf.Gaussian(),
+    "transform": lrmf.Affine(),
+    "density": lrmf.Gaussian(),
+    "steps": 2,
+    "private_steps": 2,
+    "refit_steps": 2,
+    "batch_size": 16,
+    "progress": False,
+    "adversary": lrmf.Gaussian(),
 }
 #: Whose adversary is a critic.
 CRITIC = {**TINY, "adversary": lrmf.Discriminator(hidden=(4,))}

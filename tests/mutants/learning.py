@@ -13,6 +13,7 @@ GAMES = ("tests/test_games.py", "-k", "jax and losses")
 DISCREPANCY = ("tests/aligners/test_discrepancies.py", "-k", "jax and loss and distance")
 
 fitting = partial(Mutant, file="lrmf/fitting.py", tests=("tests/test_fitting.py",))
+ending = partial(Mutant, file="lrmf/fitting.py", tests=("tests/test_fit_endings.py",))
 objectives = partial(Mutant, file="lrmf/objectives.py", tests=LOSSES)
 games = partial(Mutant, file="lrmf/games.py", tests=GAMES)
 models = partial(Mutant, file="lrmf/models.py")
@@ -20,21 +21,25 @@ models = partial(Mutant, file="lrmf/models.py")
 FITTING = [
     fitting(
         "schedule: off by one step",
+        file="lrmf/fit_config.py",
         old="        steps = np.arange(start, stop)\n",
         new="        steps = np.arange(start + 1, stop + 1)\n",
     ),
     fitting(
         "schedule: starts anew in every chunk",
+        file="lrmf/fit_config.py",
         old="        steps = np.arange(start, stop)\n",
         new="        steps = np.arange(stop - start)\n",
     ),
     fitting(
         "schedule: a quarter of the cosine",
+        file="lrmf/fit_config.py",
         old="self.learning_rate * 0.5 * (1.0 + np.cos(np.pi * steps / self.steps))",
         new="self.learning_rate * np.cos(0.5 * np.pi * steps / self.steps)",
     ),
     fitting(
         "schedule: no warm-up",
+        file="lrmf/fit_config.py",
         old="return rates * np.minimum((steps + 1) / max(1, self.steps // 20), 1.0)",
         new="return rates",
     ),
@@ -77,42 +82,44 @@ FITTING = [
         old="elif patience and state.step - state.best_step >= patience:",
         new="elif patience and state.step - state.best_step > 10**9:",
     ),
-    fitting(
+    ending(
         "divergence: a non-finite loss restores no arrays",
         old="run.back(before if fault == 0 else mark)",
         new="state.step = mark.step",
     ),
-    fitting(
+    ending(
         "divergence: a bad first loss of a chunk keeps the arrays that gave it",
         old="run.back(before if fault == 0 else mark)",
         new="run.back(mark)",
     ),
-    fitting(
+    ending(
         "divergence: NaN passes for a loss",
+        file="lrmf/divergence.py",
         old="bad = ~np.isfinite(losses) | (far & lasts)",
         new="bad = far & lasts",
     ),
-    fitting(
+    ending(
         "divergence: one bad batch ends a fit",
+        file="lrmf/divergence.py",
         old="bad = ~np.isfinite(losses) | (far & lasts)",
         new="bad = ~np.isfinite(losses) | far",
     ),
-    fitting(
+    ending(
         "divergence: nobody looks at the last step's arrays",
-        old="end == config.steps and not _finite(trainer.arrays())",
+        old="end == config.steps and not are_finite(trainer.arrays())",
         new="end == config.steps and False",
     ),
-    fitting(
+    ending(
         "checkpoint: without the generator's state",
         old='self.rng.bit_generator.state = record.document["rng"]',
         new="pass",
     ),
-    fitting(
+    ending(
         "checkpoint: the best arrays are lost",
         old='"best/"))\n            self.best = self.trainer.state',
         new='"best/"))',
     ),
-    fitting(
+    ending(
         "interruption: the interrupted chunk's minibatches are not drawn again",
         old="self.trainer.state, self.rng.bit_generator.state = mark.trainer, mark.rng",
         new="self.trainer.state = mark.trainer",
