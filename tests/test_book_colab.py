@@ -17,6 +17,7 @@ import pytest
 from nbclient import NotebookClient
 
 from book.machinery.config import ROOT, Book
+from book.machinery.course import fingerprints
 from book.machinery.notebooks import chapters
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -95,3 +96,21 @@ def test_notebook_runs_in_a_bare_runtime(runtime, tmp_path, monkeypatch):
     assert {name: after[name] for name in before} == before
     assert "ipywidgets" not in after
     assert sys.executable != python
+    assert solutions_in(Path(library).parent) == {}
+
+
+def solutions_in(package):
+    """Lines of solutions to the assignments in what the wheel installs, by file."""
+    lines, found = fingerprints(), {}
+    for path in package.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            text = path.read_text(encoding="utf8", errors="ignore")
+            held = [line for line in lines if line in text]
+            found |= {str(path): held} if held else {}
+    return found
+
+
+def test_a_solution_in_a_package_is_found(tmp_path):
+    line = sorted(fingerprints())[0]
+    (tmp_path / "results.json").write_text(f"before {line} after", encoding="utf8")
+    assert solutions_in(tmp_path) == {str(tmp_path / "results.json"): [line]}

@@ -304,7 +304,7 @@ def run_install_cell(monkeypatch, *, importable):
     def run(command, check):
         at = command.index("-c") + 1
         versions = Path(command[at]).read_text(encoding="utf8").split()
-        commands.append((command[:at] + [versions] + command[at + 1 :], check))
+        commands.append(([*command[:at], versions, *command[at + 1 :]], check))
 
     monkeypatch.setattr("subprocess.run", run)
     if not importable:

@@ -27,6 +27,7 @@ import yaml
 from book.machinery.config import ROOT, BookError
 
 __all__ = [
+    "SOURCES",
     "Assignment",
     "Exercise",
     "assignments",

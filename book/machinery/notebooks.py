@@ -79,9 +79,11 @@ def notebook(book: Book, labels: Labels, citations: Citations, page: Page) -> st
     lines = page.source.read_text(encoding="utf8").split("\n")
     source = read_source(book, page)
     renderer = Renderer(book, labels, citations, page)
-    cells = [_code(
+    cells = [
+        _code(
             INSTALL.format(source=book.requirement_source, kept='",\n        "'.join(KEPT)), FOLDED
-        )]
+        )
+    ]
     in_solution = False
     starts = source.metadata["source_map"]
     try:

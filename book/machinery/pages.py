@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from html import unescape
@@ -14,11 +15,12 @@ from bs4 import BeautifulSoup, Tag
 
 from book.machinery import backends
 from book.machinery.config import ROOT, Book, BookError, Page
-from book.machinery.course import fingerprints
+from book.machinery.course import SOURCES, assignments, fingerprints
 from book.machinery.labels import STATEMENTS, Labels
 
 __all__ = ["main", "problems", "sphinx_numbers"]
 
+_TAG = re.compile(r"<[^<>]*>")
 PAGE_BUDGET = 1_000_000  # bytes, the pictures of the page included
 
 
@@ -88,13 +90,20 @@ def _solutions(book: Book, html: Path) -> Iterator[str]:
     lines = fingerprints(book.root)
     if not lines:
         return
+    sources = [f'"{(SOURCES / one.name).as_posix()}"' for one in assignments(book.root)]
     for file in sorted(html.rglob("*")):
         ours = "mathjax" not in file.parts
         if ours and file.suffix in (".html", ".js", ".json", ".ipynb", ".md", ".txt"):
-            text = unescape(file.read_text(encoding="utf8", errors="replace"))
+            text = file.read_text(encoding="utf8", errors="replace")
+            if file.suffix == ".html":
+                text = unescape(_TAG.sub("", text))  # highlighted code has a tag around each word
             for line in lines:
                 if line in text:
                     yield f"{file.relative_to(html)} holds a line of a solution: {line}"
+        if file.name == "searchindex.js":  # which holds words, not lines
+            for source in sources:
+                if source in text:
+                    yield f"the search index knows {source}, which holds solutions"
 
 
 def _missing_alt(article: Tag) -> Iterator[str]:

@@ -15,12 +15,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Answer", "Failed", "Opaque", "plain"]
+__all__ = ["Answer", "Failed", "Opaque", "budget", "plain"]
+
+COMPILING = 10.0
 
 
 class Failed(Exception):
@@ -89,6 +91,16 @@ class Answer:
             ) from None
         finally:
             self._left = max(self._left - (time.monotonic() - started), 0.01)
+
+
+def budget(function: Any, seconds: float) -> float:
+    """Return the seconds for all calls of an answer: ten where its cell uses JAX or TensorFlow.
+
+    These compile once for each new number of points, which takes longer than NumPy does for all.
+    """
+    known = getattr(function, "__globals__", {}).values()
+    modules = {one.__name__.partition(".")[0] for one in known if isinstance(one, ModuleType)}
+    return max(seconds, COMPILING) if modules & {"jax", "tensorflow"} else seconds
 
 
 def plain(value: Any, depth: int = 0) -> Any:

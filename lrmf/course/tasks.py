@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lrmf.course.containment import Answer, Failed, plain
+from lrmf.course.containment import Answer, Failed, budget, plain
 from lrmf.course.given import Given
 from lrmf.course.report import Report
 from lrmf.course.search import smallest
@@ -105,7 +105,7 @@ class Function(Task):
         refusal = self._refusal(answer)
         if refusal is not None:
             return refusal
-        contained = Answer(answer, max(seconds, self.training or 0.0))
+        contained = Answer(answer, budget(answer, max(seconds, self.training or 0.0)))
         samples = self._samples(np.random.default_rng(seed))
         failures = [(case, self._wrong(contained, case)) for case in samples]
         wrong = [(case, failure) for case, failure in failures if failure]
@@ -126,7 +126,9 @@ class Function(Task):
         if shown is None:
             return self.right
         case, (aspect, failed) = shown
-        where = f"Smallest case found: {_arguments(case)}.\n{failed}"
+        where = f"Smallest case found: {_arguments(case)}."
+        if aspect is not None or ordinary is None or str(failed) != str(ordinary[1][1]):
+            where += f"\n{failed}"  # else it stands above
         if ordinary is not None:
             aspect, failed = ordinary[1]
         picture, alt = self._picture(contained, aspect, case)

@@ -126,8 +126,8 @@ def _describe(state: DescentState) -> str:
         "Contour lines of the loss over log a and b, with a cross at the origin, where the descent "
         f"starts, and a red dot at log a = {n.best_log_a:.2f} and b = {n.best_b + 0.0:.1f}, where "
         f"the loss is zero. {round(state.steps)} steps, in orange, lead to "
-        f"log a = {n.log_a + 0.0:.2f} and b = {n.b + 0.0:.1f}. Below, the loss against the steps: it ends at {n.loss:.2g} "
-        f"nats, {reached} the dashed line at 0.001."
+        f"log a = {n.log_a + 0.0:.2f} and b = {n.b + 0.0:.1f}. Below, the loss against the steps: "
+        f"it ends at {n.loss:.2g} nats, {reached} the dashed line at 0.001."
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 import lrmf
 from lrmf import course
 from lrmf.course import tasks
+from lrmf.course.containment import budget
 from lrmf.course.given import Points
 
 
@@ -109,6 +110,79 @@ def test_tensors_in_single_precision_are_accepted(flows):
         return [Tensor(y), Tensor(log_det)]
 
     assert examine("flows.coupling", forward)
+
+
+LAYERS = {
+    "jax": """
+import jax.numpy as jnp
+def forward(x, s, t):
+    x1, x2 = jnp.split(jnp.asarray(x), 2, axis=1)
+    scale = s(x1)
+    return jnp.concatenate([x1, x2 * jnp.exp(scale) + t(x1)], axis=1), scale.sum(axis=1)
+""",
+    "tensorflow": """
+import tensorflow as tf
+def forward(x, s, t):
+    x1, x2 = tf.split(tf.convert_to_tensor(x), 2, axis=1)
+    scale = s(x1)
+    return tf.concat([x1, x2 * tf.exp(scale) + t(x1)], axis=1), tf.reduce_sum(scale, axis=1)
+""",
+}
+
+
+@pytest.mark.parametrize("library", LAYERS)
+def test_answers_in_either_library_are_right(library):
+    names = {}
+    exec(LAYERS[library], names)
+    # Compiling takes what the machine takes; that ten seconds are granted has its own test.
+    assert course.task("flows.coupling").examine(names["forward"], seconds=120.0)
+
+
+def test_an_answer_that_compiles_gets_more_time(flows):
+    names = {}
+    exec("import jax.numpy as jnp\ndef with_jax(x):\n    return jnp.exp(x)", names)
+    assert budget(names["with_jax"], 1.5) == 10.0
+    assert budget(names["with_jax"], 60.0) == 60.0
+    assert budget(flows["density"], 1.5) == 1.5
+    assert budget(len, 1.5) == 1.5
+
+
+def test_what_is_said_is_said_once():
+    def raises(y, a, b):
+        raise RuntimeError("boom")
+
+    report = course.check("flows.density", raises)
+    assert str(report).count("boom") == 1
+    assert "Smallest case found: y = " in report.case
+
+
+def strange(*_):
+    yield from ()
+
+
+STRANGE = {
+    "nothing": None, "the stub": ..., "a number": 3.0, "a text": "answer", "a generator": strange(),
+    "a class": dict, "a module": np, "an array": np.full((2, 2), np.nan), "a dict": {"a": None},
+    "an object array": np.array([None, "a"], dtype=object), "a coroutine's kin": iter([1]),
+    "a nested list": [[[1], [2, 3]], "x"], "bytes": b"abc", "a long list": [0.0] * 100_000,
+    "returns nothing": lambda *_: None, "returns a text": lambda *_: "x",
+    "returns a generator": lambda *_: (i for i in [1]), "returns NaN": lambda *_: float("nan"),
+    "returns a wrong shape": lambda *_: np.zeros((3, 1, 7)), "returns itself": lambda *a: a,
+    "is a generator": strange, "takes nothing": lambda: 1.0, "raises": lambda *_: 1 / 0,
+    "returns a function": lambda *_: strange, "returns tensors": lambda *_: Tensor([1.0, 2.0, 3.0]),
+    "is built in": len, "returns infinity": lambda *_: (np.inf, -np.inf), "is partial": print,
+}  # fmt: skip
+
+
+def test_no_strange_answer_raises_or_passes(task_name, monkeypatch, capsys):
+    monkeypatch.setattr(tasks, "smallest", lambda *_: None)
+    for what, answer in STRANGE.items():
+        report = examine(task_name, answer)
+        assert not report.passed, what
+        assert report.diagnosis, what
+        assert len(report.text) > 10, what
+        assert "Traceback" not in str(report), what
+    assert capsys.readouterr().out == ""
 
 
 def test_hints_climb_a_ladder():

@@ -4,6 +4,9 @@ import shutil
 
 import nbformat
 import pytest
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from book.machinery import course as machinery
 from book.machinery.config import ROOT, Book, BookError
@@ -48,12 +51,22 @@ def test_neither_wheel_nor_site_holds_a_solution():
 
 
 def test_a_solution_in_a_built_page_is_found(tmp_path):
-    (tmp_path / "searchindex.js").write_text("nothing", encoding="utf8")
+    index = tmp_path / "searchindex.js"
+    index.write_text('docnames:["book/course/student/flows"]', encoding="utf8")
     assert list(_solutions(Book.read(), tmp_path)) == []
     line = "white = np.linalg.solve(root_a, (a - a.mean(axis=0)).T)"
     (tmp_path / "page.html").write_text(f"<p>{line}</p>", encoding="utf8")
     (problem,) = _solutions(Book.read(), tmp_path)
     assert problem == f"page.html holds a line of a solution: {line}"
+    # As Sphinx writes it.
+    code = highlight(line, PythonLexer(), HtmlFormatter())
+    assert line not in code
+    (tmp_path / "page.html").write_text(code, encoding="utf8")
+    assert list(_solutions(Book.read(), tmp_path)) == [problem]
+    (tmp_path / "page.html").unlink()
+    index.write_text('docnames:["book/course/flows"]', encoding="utf8")
+    (problem,) = _solutions(Book.read(), tmp_path)
+    assert problem.startswith('the search index knows "book/course/flows"')
 
 
 @pytest.fixture

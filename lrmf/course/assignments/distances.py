@@ -340,7 +340,10 @@ def _two_samples(answer: Any) -> tuple[Array, Array]:
     first, second = pair(answer, ("a", "b"), rows=True)
     arrays = []
     for value, name in ((first, "a"), (second, "b")):
-        size = np.shape(value) if not isinstance(value, str) else ()
+        try:
+            size = np.shape(value) if not isinstance(value, str) else ()
+        except ValueError:  # rows of unequal length
+            size = ()
         if len(size) != 1:
             raise Failed(
                 "shape", f"{name} should be points on the line, of shape (n,), not {size}."

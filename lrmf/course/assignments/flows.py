@@ -159,6 +159,12 @@ RADIAL = Function(
                     lambda w, c: w + (3 - c["x"].shape[1]) * _ar2(c),
                 ),
                 Mistake(
+                    "points for coordinates",
+                    "You count the points where the coordinates count: each row of x is a point, "
+                    "and d is the number of columns.",
+                    lambda w, c: w + (len(c["x"]) - c["x"].shape[1]) * _ar2(c),
+                ),
+                Mistake(
                     "derivative of the square",
                     "Differentiate r exp(a r²) again: the inner derivative has a factor 2.",
                     lambda w, c: w - np.log1p(2 * _ar2(c)) + np.log1p(_ar2(c)),
