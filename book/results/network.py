@@ -21,7 +21,7 @@ BOUND = 10.0  # what a map throws far out would overflow
 
 
 class Network:
-    """Two convolutions of 3 × 3 pixels and stride 2, and a linear layer, by Adam on the cross-entropy.
+    """Two convolutions of 3 × 3 pixels and stride 2, then a linear layer; cross-entropy by Adam.
 
     Args:
         pictures: ``(n, h, w)`` or ``(n, h, w, 1)``, of sides that 4 divides.
