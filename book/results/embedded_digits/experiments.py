@@ -18,7 +18,7 @@ import numpy as np
 import lrmf
 from book.results.embedded_digits.classifiers import nearest
 from book.results.embedded_digits.embedding import DIM, Embedding
-from book.results.embedded_digits.maps import LRMF, MAPS, STEPS, fitted
+from book.results.embedded_digits.maps import FURTHER, LRMF, MAPS, STEPS, fitted
 from book.results.embedded_digits.pictures import SIDES, SIZES, Pictures, pictures
 from book.results.network import STEPS as NETWORK_STEPS, Network
 from book.results.runner import Arrays, Numbers, Run, curve
@@ -34,7 +34,7 @@ TRIED = ((0.0, 0.0), (0.1, 3.0), (1.0, 10.0))
 CHOSEN = (0.1, 3.0)
 DRAWS = 8  # from q(z|x) of each digit, stacked: a minibatch hardly ever meets one twice
 BUNDLED = {"a": 1000, "b": 1000, "a_test": 700, "b_test": 700}  # digits that come with the book
-DECIDED = ("gaussian", *LRMF)  # rows whose distance the judge holds against its controls
+DECIDED = ("gaussian", "realnvp", "spline")  # rows that the judge holds against its controls
 _CACHE = Path(__file__).parents[3] / "_build" / "embedded_digits"
 
 
@@ -66,14 +66,15 @@ def runs(steps: int | None = None) -> Iterator[Run]:
                 compute=embed,
                 settings={**trained, "bundled": seed == SEEDS[0]},
             )
-            for method in ("pixels", "target", "none", *MAPS):
+            further = FURTHER if size == "whole" else ()
+            for method in ("pixels", "target", "none", *MAPS, *further):
                 yield Run(
                     name=f"{method} {size} seed={seed}",
                     compute=row,
                     settings={
                         "method": method,
                         "embedding": trained,
-                        "map_steps": steps or STEPS,
+                        "map_steps": steps or (4 * STEPS if method == "longer" else STEPS),
                         "network_steps": steps or NETWORK_STEPS,
                         "shown": seed == SEEDS[0],
                     },
