@@ -8,7 +8,10 @@ import warnings
 
 from sklearn.utils import _set_output
 
-__all__ = ["DivergenceWarning", "warn"]
+__all__ = ["DivergenceWarning", "lacks_memory", "warn"]
+
+#: How JAX and TensorFlow say that there was no memory left.
+_NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "OOM when allocating")
 
 #: Whose lines are not the user's.
 _OWN = (os.path.dirname(__file__) + os.sep, _set_output.__file__)
@@ -24,6 +27,11 @@ class DivergenceWarning(UserWarning):
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("error", DivergenceWarning)
     """
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error of a backend says that its computation found no memory."""
+    return isinstance(error, MemoryError) or any(word in str(error) for word in _NO_MEMORY)
 
 
 def warn(message: str, category: type[Warning]) -> None:

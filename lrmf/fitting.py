@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from .backends.base import Backend, Game, Loss, Role, Trainer
 from .checkpoints import Checkpoint, Record
 from .divergence import are_finite, divergence_status, find_fault
+from .failures import lacks_memory
 from .fit_config import FitConfig, Schedule
 from .minibatches import Minibatches, Points, Weights
 from .specs import Arrays
@@ -124,28 +125,50 @@ def fit(
 
     A loss that is not finite, or that explodes, ends the fit with the last good arrays; so does
     ``KeyboardInterrupt``. ``status`` tells.
+
+    Raises:
+        MemoryError: a step found no memory. It names the largest half, quarter, ... of the batch
+            that does, which it finds by taking a step with it.
     """
-    trainer = backend.trainer(
-        loss,
-        roles,
-        arrays,
-        data,
-        gradient_clip=config.gradient_clip,
-        dtype=dtype,
-        devices=devices,
-    )
-    if assistant is not None:
-        trainer = StepwiseTrainer(trainer, data, assistant)
+
+    def made() -> Trainer:
+        trainer = backend.trainer(
+            loss,
+            roles,
+            arrays,
+            data,
+            gradient_clip=config.gradient_clip,
+            dtype=dtype,
+            devices=devices,
+        )
+        return trainer if assistant is None else StepwiseTrainer(trainer, data, assistant)
+
+    trainer = made()
     updates = (loss.updates,) if isinstance(loss, Game) else ()
     rng = np.random.default_rng(seed)
-    minibatches = Minibatches(
-        data,
-        weights or {},
-        config.batch_size,
-        drawn=assistant is not None,
-        multiple=devices or 1,
-        sizes=batch_sizes,
-    )
+
+    def batches(most: int) -> Minibatches:
+        sizes = {name: min(size, most) for name, size in (batch_sizes or {}).items()}
+        return Minibatches(
+            data,
+            weights or {},
+            min(most, config.batch_size),
+            drawn=assistant is not None,
+            multiple=devices or 1,
+            sizes=sizes,
+        )
+
+    def drawn(minibatches: Minibatches, start: int, end: int) -> tuple[Any, Any, Any]:
+        return (
+            minibatches.draw(rng, (end - start, *updates)),
+            config.learning_rates(start, end),
+            minibatches.weights(end - start)
+            | _repeated(constants or {}, end - start)
+            | _annealed(annealed or {}, np.arange(start, end) / config.steps),
+        )
+
+    most = max([config.batch_size, *(batch_sizes or {}).values()])
+    minibatches = batches(most)
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
         run.restore(record)
@@ -164,13 +187,7 @@ def fit(
             if stop is not None and stop.is_set():
                 raise KeyboardInterrupt
             start, end = state.step, min(state.step + config.chunk, config.steps)
-            losses = trainer.run(
-                minibatches.draw(rng, (end - start, *updates)),
-                config.learning_rates(start, end),
-                minibatches.weights(end - start)
-                | _repeated(constants or {}, end - start)
-                | _annealed(annealed or {}, np.arange(start, end) / config.steps),
-            )
+            losses = trainer.run(*drawn(minibatches, start, end))
             fault, value = find_fault(losses, state.losses)
             if fault is None and end == config.steps and not are_finite(trainer.arrays()):
                 # Only the last chunk's arrays meet no further loss that would tell.
@@ -202,6 +219,18 @@ def fit(
         # Whatever it broke into, a resumed fit draws this chunk's minibatches again.
         run.back(mark)
         state.outcome = "interrupted"
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        fits = _largest(most, lambda size: made().run(*drawn(batches(size), 0, 1)))
+        raise MemoryError(
+            f"{name}: a step with batch_size={most} finds no memory. "
+            + (
+                f"batch_size={fits} fits"
+                if fits
+                else "Not even batch_size=1 does: take smaller networks, or fewer features"
+            )
+        ) from error
     finally:
         bar.close()
     state.seconds = time.perf_counter() - began
@@ -343,6 +372,19 @@ def _annealed(arrays: Mapping[str, np.ndarray], progress: np.ndarray) -> dict[st
 
 def _crosses(start: int, stop: int, every: int) -> bool:
     return start // every < stop // every
+
+
+def _largest(size: int, step: Callable[[int], Any]) -> int:
+    """The largest half, quarter, ... of a batch whose step finds memory, or 0."""
+    while size := size // 2:
+        try:
+            step(size)
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+        else:
+            break
+    return size
 
 
 def _status(state: _Progress, config: FitConfig) -> str:

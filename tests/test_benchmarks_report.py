@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import continuous, peers, report, training
 from benchmarks.__main__ import main, parse, workloads
+from benchmarks.workload import Workload
 from book.machinery import benchmarks_page
 
 # TFP asks for TensorFlow's version this way when it is first used.

@@ -268,3 +268,49 @@ def test_annealed_arrays_and_batch_sizes_of_their_own():
     np.testing.assert_allclose(extra["annealed"], np.stack([factor, 3.0 * factor], axis=1))
     np.testing.assert_array_equal(extra["constant"], np.ones((300, 2)))
     assert {i["x"].shape for i in backend.made.indices} == {(100, 5)}
+
+
+class Small(NumPyBackend):
+    """Has memory for so many points in a step, or says in a library's words that it has not."""
+
+    def __init__(self, points, words):
+        super().__init__()
+        self.points, self.words = points, words
+
+    def trainer(self, *arguments, **options):
+        made = super().trainer(*arguments, **options)
+        run = made.run
+
+        def limited(indices, learning_rates, extra=None):
+            if indices["x"].shape[-1] > self.points:
+                raise RuntimeError(self.words)
+            return run(indices, learning_rates, extra)
+
+        made.run = limited
+        return made
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes.",
+        "OOM when allocating tensor with shape[4096,64,64]",
+    ],
+)
+def test_a_batch_too_large_for_the_memory_names_one_that_fits(words):
+    def fitted(points):
+        config = FitConfig(steps=4, batch_size=40)
+        return fit(None, (), START, DATA, backend=Small(points, words), config=config,
+                   seed=np.random.SeedSequence(0), progress=False)  # fmt: skip
+
+    assert fitted(40).outcome == "finished"
+    with pytest.raises(
+        MemoryError, match=r"fit: .*batch_size=40 finds no memory\. batch_size=10 f"
+    ):
+        fitted(19)
+    with pytest.raises(MemoryError, match="Not even batch_size=1 does: take smaller networks"):
+        fitted(0)
+    words = "something else"
+    with pytest.raises(RuntimeError, match="something else"):
+        fit(None, (), START, DATA, backend=Small(0, words), config=FitConfig(steps=4),
+            seed=np.random.SeedSequence(0), progress=False)  # fmt: skip

@@ -31,6 +31,7 @@ COMMANDS = (
     "meshes",
     "first_real_pair",
     "embedded_digits",
+    "pixels",
 )
 
 

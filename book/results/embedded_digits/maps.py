@@ -14,7 +14,7 @@ import numpy as np
 import lrmf
 from lrmf.extras import import_pot
 
-__all__ = ["MAPS", "PAIRED", "STEPS", "fitted"]
+__all__ = ["FURTHER", "LRMF", "MAPS", "PAIRED", "STEPS", "fitted"]
 
 STEPS = 1000
 PAIRED = 3000
@@ -29,7 +29,10 @@ MAPS = (
     "back to back",
     "sn-gan",
 )
-LRMF = ("realnvp", "spline")
+#: Further ones of MNIST shrunk whole: RealNVP with four times the steps, and no map at all, whose
+#: distance the family measures.
+FURTHER = ("longer", "still")
+LRMF = ("realnvp", "spline", *FURTHER)
 
 
 class Barycentric:
@@ -65,6 +68,8 @@ def fitted(name: str, a: np.ndarray, b: np.ndarray, *, seed: int, steps: int) ->
         "emd": lambda: Barycentric(),
         "sinkhorn": lambda: lrmf.EntropicOT(),
         "realnvp": lambda: lrmf.LRMF(**bounded),
+        "longer": lambda: lrmf.LRMF(**bounded),
+        "still": lambda: lrmf.LRMF(transform=lrmf.Identity(), start="identity", **bounded),
         "spline": lambda: lrmf.LRMF(transform=lrmf.SplineFlow(hidden=(64, 64)), **bounded),
         "back to back": lambda: lrmf.BackToBackFlow(**options),
         "sn-gan": lambda: lrmf.AdversarialFlow(adversary_steps=2, **options),
