@@ -36,6 +36,7 @@ _PRINT = """\
   article section > h1 { break-before: page; }
   figure, table, .proof { break-inside: avoid; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  dl.py div.math { font-size: 72%; } /* the long ones, indented, would leave the paper */
 }
 </style>
 """
