@@ -5,7 +5,7 @@ import inspect
 import json
 import re
 import runpy
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,14 +190,10 @@ def test_thumbnails_are_small_and_keep_their_proportions(tmp_path):
 def test_one_page_for_all_writes_what_pages_write():
     pages = runpy.run_path(str(ROOT / "book" / "_ext" / "static_pages.py"))
 
-    class Registry:
-        translation_handlers = {"html": {"cell": 1, "proof": 2}, "singlehtml": {"proof": 3}}
-
-    class App:
-        registry = Registry()
-
-    pages["_nodes_of_one_page"](App())
-    assert Registry.translation_handlers["singlehtml"] == {"cell": 1, "proof": 3}
+    handlers = {"html": {"cell": 1, "proof": 2}, "singlehtml": {"proof": 3}}
+    app = SimpleNamespace(registry=SimpleNamespace(translation_handlers=handlers))
+    pages["_nodes_of_one_page"](app)
+    assert handlers["singlehtml"] == {"cell": 1, "proof": 3}
 
 
 def test_downloads_are_what_is_there():

@@ -14,6 +14,9 @@ var Scorer = {
     // Lists that name everything.
     if (/^book\/appendix\/(statements|claims)$/.test(page)) return score - 2;
     if (/^book\/library\/interface\//.test(page) && score < 100) return Math.min(score, 4);
+    // Of pages that are as good, the first, then those for users; chapters follow by the alphabet.
+    if (page === "book/intro") return score + 0.5;
+    if (page.startsWith("book/library/")) return score + 0.25;
     return score;
   },
   objNameMatch: 11,

@@ -6,6 +6,7 @@ Sphinx puts all pages into one, from the outputs that `make book` kept, and Chro
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from book.machinery.config import ROOT
 
-__all__ = ["PROGRAMS", "chromium", "main", "single_page"]
+__all__ = ["PROGRAMS", "chromium", "main", "printable", "single_page"]
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: Milliseconds of the page's own clock for the formulas of a whole book.
@@ -25,7 +26,8 @@ _PRINT = """\
 @page { size: A4; margin: 18mm 16mm; }
 @media print {
   .bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-footer,
-  .prev-next-area, .headerlink, .sbt-scroll-pixel-helper, .lrmf-backends {
+  .prev-next-area, .headerlink, .sbt-scroll-pixel-helper, .lrmf-backends, #pst-skip-link,
+  #pst-back-to-top {
     display: none !important;
   }
   .bd-main, .bd-content, .bd-article-container, .bd-article {
@@ -34,6 +36,7 @@ _PRINT = """\
   article section > h1 { break-before: page; }
   figure, table, .proof { break-inside: avoid; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  dl.py div.math { font-size: 72%; } /* the long ones, indented, would leave the paper */
 }
 </style>
 """
@@ -49,9 +52,25 @@ def single_page(output: Path, *, toc: Path | None = None, config: Path | None = 
     folder = output / "_build" / "singlehtml"
     # The root's own name, or that of the page that leads to it.
     page = next(p for p in (folder / "book" / "intro.html", folder / "index.html") if p.exists())
-    text = page.read_text(encoding="utf8")
-    page.write_text(text.replace("</head>", f"{_PRINT}</head>", 1), encoding="utf8")
-    return page
+    whole = folder / "all.html"
+    text = printable(page.read_text(encoding="utf8"), page.relative_to(folder).as_posix())
+    whole.write_text(text, encoding="utf8")
+    return whole
+
+
+def printable(text: str, name: str) -> str:
+    """The single page, for the folder that Sphinx takes it to lie in, with links into itself.
+
+    Args:
+        text: HTML.
+        name: where Sphinx put the page, seen from that folder.
+
+    >>> printable('<a href="#document-book/a#b"><img src="../_images/c.png">', "book/intro.html")
+    '<a href="#b"><img src="_images/c.png">'
+    """
+    text = re.sub(rf'href="(?:#document-[^"#]*|{re.escape(name)})#', 'href="#', text)
+    text = text.replace('src="../_images/', 'src="_images/')
+    return text.replace("</head>", f"{_PRINT}</head>", 1)
 
 
 _BUILD = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
