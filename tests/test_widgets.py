@@ -410,7 +410,7 @@ def test_of_many_points_some_are_drawn_with_their_labels():
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        (np.ones((5, 3)), {}, r"expected 3 features, as in Xs|points in the plane"),
+        (np.ones((5, 3)), {}, r"expected Xt with 3 features like Xs"),
         (np.arange(10.0).reshape(5, 2), {}, "the points of source lie on one line"),
         (np.full((5, 2), np.nan), {}, "Xs"),
         (DATA.source, {"source_labels": LABELS["source_labels"]}, "labels of both datasets"),
