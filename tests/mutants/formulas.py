@@ -318,7 +318,7 @@ DRAWN = [
         "lrmf/widgets/descent.py",
         "log_a -= state.rate_a * a * float(",
         "log_a -= state.rate_a * float(",
-        ("tests/test_widgets.py", "-k", "rates_within_reach"),
+        ("tests/test_widgets.py", "-k", "takes_steps"),
     ),
     Mutant(
         "widgets: clouds turned as they are, not where they are white",
