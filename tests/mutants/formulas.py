@@ -314,6 +314,20 @@ DRAWN = [
         ("tests/test_widgets.py", "-k", "terms or moments or optimum"),
     ),
     Mutant(
+        "widgets: a step in a, not in its logarithm",
+        "lrmf/widgets/descent.py",
+        "log_a -= state.rate_a * a * float(",
+        "log_a -= state.rate_a * float(",
+        ("tests/test_widgets.py", "-k", "takes_steps"),
+    ),
+    Mutant(
+        "widgets: clouds turned as they are, not where they are white",
+        "lrmf/widgets/clouds.py",
+        "return np.asarray(x @ turn.T + shift)",
+        "return np.asarray((x - mean) @ np.transpose(rotation) + mean)",
+        ("tests/test_widgets.py", "-k", "no_angle"),
+    ),
+    Mutant(
         "widgets: numbers are not clamped",
         "lrmf/widgets/explorer.py",
         "float(min(max(exact, low), high))",
