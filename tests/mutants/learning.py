@@ -44,6 +44,12 @@ FITTING = [
         new="return rates",
     ),
     fitting(
+        "memory: the batch that fits is a quarter, a sixteenth, ...",
+        old="while size := size // 2:",
+        new="while size := size // 4:",
+        tests=("tests/test_fitting.py", "-k", "memory"),
+    ),
+    fitting(
         "fit: the seed is not passed on",
         old="rng = np.random.default_rng(seed)",
         new="rng = np.random.default_rng(np.random.SeedSequence(0))",
