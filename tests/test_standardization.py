@@ -88,6 +88,17 @@ def engine(request):
     return lrmf.get_backend(request.param)
 
 
+@pytest.mark.parametrize("small", [1e-300, 1e-200, 1e-8])
+def test_domains_of_very_different_magnitudes(small):
+    a, b = np.random.default_rng(0).normal(size=(2, 40, 2))
+    a, b = a + 1e12, (b + 1e12) * small
+    found = standardizations({"source": moments(Rows(a)), "target": moments(Rows(b))})
+    for domain, x in (("source", a), ("target", b)):
+        z = found[domain].apply(x)
+        np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-3)
+        np.testing.assert_allclose(z.std(axis=0), 1.0, rtol=0.2)
+
+
 class TestModels:
     """What a model of standardised points makes of points in their own units."""
 

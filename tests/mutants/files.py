@@ -18,6 +18,11 @@ MUTANTS = [
         new="np.ascontiguousarray(value, dtype=np.float32) for",
     ),
     storage(
+        "files: chance orders the header",
+        old="dict(sorted(header",
+        new="dict((header",
+    ),
+    storage(
         "files: scalars come back as vectors",
         old="x.reshape(np.shape(arrays[name])) for",
         new="x for",

@@ -59,8 +59,8 @@ MUTANTS = (
     ),
     surfaces(
         "stretch: the inverse ratio",
-        old="np.log(np.linalg.norm(after[u] - after[v], axis=1)[there] / before[there])",
-        new="np.log(before[there] / np.linalg.norm(after[u] - after[v], axis=1)[there])",
+        old="np.asarray(after[there] - before[there])",
+        new="np.asarray(before[there] - after[there])",
     ),
     surfaces(
         "flipped: faces that were turned before count",

@@ -20,6 +20,11 @@ degenerate = partial(Mutant, file="lrmf/degenerate.py", tests=("tests/test_degen
 
 MUTANTS = (
     standardization(
+        "standardisation: squares of what domains share vanish",
+        old="np.where(alike.max(axis=0) > 0, alike.max(axis=0), 1.0)",
+        new="1.0",
+    ),
+    standardization(
         "standardisation: the way between the domains is left out",
         old="(means / unit - location) ** 2",
         new="0.0 * (means / unit - location) ** 2",

@@ -18,6 +18,8 @@ from book.results.starts.experiments import runs
 __all__ = ["runs"]
 
 FOLDER = Path(__file__).parent
+#: Some of the runs have still to be made: those of further seeds.
+COMPLETE = False
 PACKAGES = ("jax", "optax", "numpy", "scipy", "scikit-learn")
 
 
