@@ -31,6 +31,8 @@ COMMANDS = (
     "meshes",
     "first_real_pair",
     "embedded_digits",
+    "alignflow",
+    "testing",
 )
 
 
