@@ -32,6 +32,8 @@ COMMANDS = (
     "first_real_pair",
     "embedded_digits",
     "pixels",
+    "alignflow",
+    "testing",
 )
 
 

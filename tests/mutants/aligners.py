@@ -367,14 +367,14 @@ TRAINED = [
 OTHERS = [
     recipe(
         "aub: the map does not undo the target's flow",
-        old="back = tuple((role, not inverted)",
-        new="back = tuple((role, inverted)",
+        old="(role, not inverted) for role, inverted in back[::-1])",
+        new="(role, inverted) for role, inverted in back[::-1])",
         tests=(TWO_MAPS, "-k", "AUB and jax"),
     ),
     recipe(
         "maps: flows composed in the wrong order",
-        old="flow = chained(parts, (*recipe.maps[source], *back))",
-        new="flow = chained(parts, (*back, *recipe.maps[source]))",
+        old="flow = chained(parts, recipe.path(source, target))",
+        new="flow = chained(parts, recipe.path(source, target)[::-1])",
         tests=(TWO_MAPS, "-k", "BackToBack and jax"),
     ),
     recipe(

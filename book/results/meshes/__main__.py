@@ -14,8 +14,6 @@ from book.results.meshes.experiments import CHOSEN, NOISE, runs
 from book.results.runner import main
 
 PACKAGES = ("jax", "optax", "POT", "trimesh", "scikit-image", "numpy", "scipy", "scikit-learn")
-# Made for as many seeds as there was time for, the first seed of everything before the others.
-COMPLETE = False
 
 if __name__ == "__main__":
     raise SystemExit(
