@@ -324,7 +324,11 @@ def sample_rows(
 
 def _columns(x: Any) -> list[str] | None:
     """The columns of a data frame as text; ``None`` for what is none."""
-    return [str(name) for name in x.columns] if hasattr(x, "columns") else None
+    names = getattr(x, "columns", None)
+    # Those of an Arrow table are its data.
+    if names is None or not all(isinstance(name, (str, int, tuple)) for name in names):
+        return None
+    return [str(name) for name in names]
 
 
 def _listed(words: list[str]) -> str:

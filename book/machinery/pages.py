@@ -94,9 +94,9 @@ def _solutions(book: Book, html: Path) -> Iterator[str]:
     for file in sorted(html.rglob("*")):
         ours = "mathjax" not in file.parts
         if ours and file.suffix in (".html", ".js", ".json", ".ipynb", ".md", ".txt"):
-            text = file.read_text(encoding="utf8", errors="replace")
+            text = unescape(file.read_text(encoding="utf8", errors="replace"))
             if file.suffix == ".html":
-                text = unescape(_TAG.sub("", text))  # highlighted code has a tag around each word
+                text += _TAG.sub("", text)  # highlighted code has a tag around each word
             for line in lines:
                 if line in text:
                     yield f"{file.relative_to(html)} holds a line of a solution: {line}"

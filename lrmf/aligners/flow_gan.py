@@ -133,6 +133,7 @@ class FlowGAN(GameAligner):
             ValueError, TypeError: bad data or parameters, before anything is compiled.
         """
         own = self._plain()
+        own._check_parameters()
 
         def noise(event_shape: Shape) -> np.ndarray:
             # A seed of its own: that of the fit begins with the initial arrays.

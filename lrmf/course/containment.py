@@ -94,10 +94,12 @@ class Answer:
 
 
 def budget(function: Any, seconds: float) -> float:
-    """Return the seconds for all calls of an answer: ten where its cell uses JAX or TensorFlow.
+    """Return the seconds for all calls of an answer: ten where its notebook has JAX or TensorFlow.
 
     These compile once for each new number of points, which takes longer than NumPy does for all.
     """
+    while (inner := getattr(function, "__wrapped__", getattr(function, "func", None))) is not None:
+        function = inner  # what jax.jit or functools.partial wraps
     known = getattr(function, "__globals__", {}).values()
     modules = {one.__name__.partition(".")[0] for one in known if isinstance(one, ModuleType)}
     return max(seconds, COMPILING) if modules & {"jax", "tensorflow"} else seconds

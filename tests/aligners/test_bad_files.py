@@ -195,5 +195,5 @@ class TestOldFiles:
         np.testing.assert_array_equal(again.transform(point), moved)
 
     def test_there_is_a_file_of_each_version(self):
-        found = {p.name[:9] for p in (Path(__file__).parents[1] / "files").iterdir()}
+        found = {p.name[:9] for p in (Path(__file__).parents[1] / "files").glob("version_*")}
         assert found == {f"version_{v}" for v in range(1, storage._VERSION + 1)}

@@ -35,7 +35,8 @@ rng = np.random.default_rng(0)
 np.savetxt("a.csv", rng.normal(size=(400, 2)), delimiter=",")
 np.savetxt("b.csv", rng.normal(size=(400, 2)) + 2.0, delimiter=",")
 for path in pathlib.Path(sys.argv[1]).glob("*.lrmf"):
-    others = {"version_1_aub": "AUB", "version_1_coral": "CORAL", "version_2": "AUB"}
+    others = {"version_1_aub": "AUB", "version_1_coral": "CORAL"}
+    others |= {"version_2": "AUB", "version_3": "AUB"}
     name = others.get(path.stem, "LRMF")
     options = {} if name == "CORAL" else {"backend": sys.argv[2]}
     model = getattr(lrmf, name).load(path, **options)

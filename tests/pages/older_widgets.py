@@ -1,5 +1,6 @@
 """Put the versions of ipywidgets, ipykernel and IPython that Colab has into a folder."""
 
+import os
 import re
 import subprocess
 import sys
@@ -25,5 +26,7 @@ def install(folder):
         check=False,
     )
     if run.returncode:
+        if os.environ.get("CI"):
+            raise RuntimeError(run.stderr)
         pytest.skip(f"no package index here that has {', '.join(pins)}: {run.stderr[-300:]}")
     return folder

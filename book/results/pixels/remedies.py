@@ -73,7 +73,10 @@ class _Staged:
 
 
 class Annealed(_Staged):
-    """Images under noise, of which each stage has less; it starts where the last one ended."""
+    """Images under noise, of which each stage has less; it starts at the arrays of the last one.
+
+    Each stage standardises its own images, so these are arrays in somewhat other units.
+    """
 
     def fit(self, *, Xs: Dequantized, Xt: Dequantized) -> Annealed:
         """Fit to dequantised images."""
