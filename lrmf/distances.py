@@ -196,10 +196,16 @@ def sliced_wasserstein(
     _check_order(order)
     check_positive_int("n_projections", n_projections)
     check_seed(seed)
+    seed = _short(seed)
     value = import_pot().sliced_wasserstein_distance(
         first, second, n_projections=n_projections, p=order, seed=seed
     )
     return float(back("sliced Wasserstein distance", float(value), by))
+
+
+def _short(seed: int) -> int:
+    """A seed of 32 bits, which is all that NumPy's old generators take."""
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 def median_bandwidth(x: ArrayLike, y: ArrayLike) -> float:

@@ -346,9 +346,16 @@ def _permuted(
     return TwoSampleTest(found.statistic, found.pvalue, f"{name}, {count} relabellings")
 
 
+def _is_flat(x: ArrayLike) -> bool:
+    try:
+        return np.ndim(x) == 1
+    except ValueError:  # rows of different lengths, which `check_points` refuses in words
+        return False
+
+
 def _samples(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     """Both samples ``(n, d)``."""
-    first, second = (np.reshape(z, (-1, 1)) if np.ndim(z) == 1 else z for z in (x, y))
+    first, second = (np.reshape(z, (-1, 1)) if _is_flat(z) else z for z in (x, y))
     first = check_points(first, "x", minimum=2)
     second = check_points(second, "y", minimum=2)
     check_features(second, "y", first.shape[1:], "x")

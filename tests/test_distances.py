@@ -378,3 +378,10 @@ print("jax" in sys.modules, "tensorflow" in sys.modules)
 def test_the_module_is_public():
     assert lrmf.distances is distances
     assert "distances" in lrmf.__all__
+
+
+def test_a_long_seed_is_a_seed():
+    x, y = np.arange(6.0).reshape(3, 2), np.ones((3, 2))
+    found = [distances.sliced_wasserstein(x, y, n_projections=3, seed=s) for s in (2**40, 2**41)]
+    assert np.isfinite(found).all()
+    assert found[0] != found[1]

@@ -211,3 +211,8 @@ def test_a_fit_that_did_not_end_is_told(outcome, monkeypatch):
     )
     with told:
         score_test(*pair(0), density=lrmf.Affine(), steps=2, n_permutations=9)
+
+
+def test_rows_of_different_lengths_are_told():
+    with pytest.raises(ValueError, match="x is no array of numbers: its rows have different len"):
+        energy_test([[1.0, 2.0], [3.0]], [[1.0, 2.0], [3.0, 4.0]])

@@ -175,7 +175,11 @@ def gaussian_kl(mean_p: ArrayLike, cov_p: ArrayLike, mean_q: ArrayLike, cov_q: A
     # The squared singular values of L_q⁻¹ L_p are the eigenvalues of Σ_q⁻¹ Σ_p.
     logs = 2 * np.log(np.linalg.svd(np.linalg.solve(root_q, root_p), compute_uv=False))
     gap = np.linalg.solve(root_q, (m_p - m_q)[..., None])[..., 0]
-    return np.asarray(0.5 * (np.sum(_excess(logs), axis=-1) + np.sum(gap**2, axis=-1)))
+    with np.errstate(over="ignore"):
+        squares = gap**2
+    if np.isinf(squares).any():
+        raise ValueError("the means are too many standard deviations apart for float64; rescale")
+    return np.asarray(0.5 * (np.sum(_excess(logs), axis=-1) + np.sum(squares, axis=-1)))
 
 
 def gaussian_kl_1d(

@@ -302,3 +302,8 @@ def test_gaussian_kl_refuses_what_is_no_normal_density():
         divergences.gaussian_kl_1d(0.0, 0.0, 0.0, 1.0)
     with pytest.raises(ValueError, match="mean_q has 1 of 1"):
         divergences.gaussian_kl_1d(0.0, 1.0, np.inf, 1.0)
+
+
+def test_means_beyond_all_deviations_are_told():
+    with pytest.raises(ValueError, match="too many standard deviations apart for float64"):
+        divergences.gaussian_kl([0.0], [[1.0]], [1e60], [[1e-250]])
