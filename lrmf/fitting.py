@@ -169,6 +169,23 @@ def fit(
 
     most = max([config.batch_size, *(batch_sizes or {}).values()])
     minibatches = batches(most)
+
+    def chunk(start: int, end: int) -> np.ndarray:
+        try:
+            return trainer.run(*drawn(minibatches, start, end))
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            fits = _largest(most, lambda size: made().run(*drawn(batches(size), start, end)))
+            advice = (
+                f"batch_size={fits} fits"
+                if fits
+                else "Not even batch_size=1 does: take smaller networks, or fewer features"
+            )
+            raise MemoryError(
+                f"{name}: a step with batch_size={most} finds no memory. {advice}"
+            ) from error
+
     run = _Run(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
         run.restore(record)
@@ -187,7 +204,7 @@ def fit(
             if stop is not None and stop.is_set():
                 raise KeyboardInterrupt
             start, end = state.step, min(state.step + config.chunk, config.steps)
-            losses = trainer.run(*drawn(minibatches, start, end))
+            losses = chunk(start, end)
             fault, value = find_fault(losses, state.losses)
             if fault is None and end == config.steps and not are_finite(trainer.arrays()):
                 # Only the last chunk's arrays meet no further loss that would tell.
@@ -219,18 +236,6 @@ def fit(
         # Whatever it broke into, a resumed fit draws this chunk's minibatches again.
         run.back(mark)
         state.outcome = "interrupted"
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-        fits = _largest(most, lambda size: made().run(*drawn(batches(size), 0, 1)))
-        raise MemoryError(
-            f"{name}: a step with batch_size={most} finds no memory. "
-            + (
-                f"batch_size={fits} fits"
-                if fits
-                else "Not even batch_size=1 does: take smaller networks, or fewer features"
-            )
-        ) from error
     finally:
         bar.close()
     state.seconds = time.perf_counter() - began

@@ -225,7 +225,8 @@ def test_the_build_asks_for_pictures_and_drops_thebe(monkeypatch):
     ]
     extension["setup"](app)
     assert os.environ["LRMF_STATIC_WIDGETS"] == "1"
-    (event, handler), _ = app.connected
-    assert event == "config-inited"
+    events, handlers = zip(*app.connected, strict=True)
+    assert events == ("config-inited", "config-inited", "builder-inited")
+    handler = handlers[0]
     handler(app, None)
     assert [listener.id for listener in app.events.listeners["doctree-resolved"]] == [0, 2]

@@ -180,7 +180,7 @@ def _computed(
     By joblib, in processes that are no forks, which would copy the locks of JAX's threads. A call
     inside ``joblib.parallel_config(...)`` has them made by any other backend of joblib's. Tried
     with two workers: Dask's (2026.8), of which one was killed, after the command had been killed
-    and called again, and Ray's (2.60). Both gave the numbers of one process.
+    and called again, and Ray's (2.60). Dask's gave the numbers of one process.
     """
     if scheduler is not None:
         from distributed import Client

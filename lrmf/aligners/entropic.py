@@ -177,6 +177,7 @@ class EntropicOT(ComputedAligner):
         return self
 
     def _moved(self, x: Any, argument: str) -> np.ndarray:
+        self._check_fitted()
         return self._barycentres(x, argument, self.target_points_, self.target_potential_)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -185,6 +186,7 @@ class EntropicOT(ComputedAligner):
         The inverse of `transform` as ε goes to zero, else only near it. Shape
         ``(n, *event_shape)``.
         """
+        self._check_fitted()
         return self._barycentres(X, "X", self.source_points_, self.source_potential_)
 
     def _check_parameters(self) -> None:

@@ -162,7 +162,9 @@ def jacobians(function, x: np.ndarray, *, step: float = 1e-4) -> np.ndarray:
     """
     n, d = len(x), x[0].size
     moved = x.reshape(n, 1, 1, d) + step * np.array([1.0, -1.0])[:, None, None] * np.eye(d)
-    ahead, behind = np.moveaxis(function(moved.reshape(-1, *x.shape[1:])).reshape(n, 2, d, d), 1, 0)
+    ahead, behind = np.moveaxis(
+        function(moved.reshape(-1, *x.shape[1:])).reshape(n, 2, d, -1), 1, 0
+    )
     return np.swapaxes(ahead - behind, 1, 2) / (2 * step)
 
 
