@@ -4,6 +4,7 @@ import base64
 import runpy
 
 import browsing
+import serving
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -55,24 +56,31 @@ def chromium():
 
 
 @pytest.fixture
-def folder(chromium, tmp_path):
-    """Two pages of one book, and a reader who has chosen nothing yet."""
+def address(chromium, tmp_path):
+    """Two pages of one book, and a reader who has chosen nothing yet: each test has its own site."""
     for name in ("first", "second"):
         (tmp_path / f"{name}.html").write_text(page_text(), encoding="utf8")
-    chromium.get((tmp_path / "first.html").as_uri())
-    chromium.execute_script("localStorage.clear()")
+    (tmp_path / "favicon.ico").write_bytes(b"")
     chromium.get_log("browser")
-    yield tmp_path
-    assert chromium.get_log("browser") == []
+    with serving.serve(tmp_path) as (address, _):
+        yield address
+        assert chromium.get_log("browser") == []
+        chromium.get("about:blank")
 
 
 @pytest.fixture
-def go(chromium, folder):
-    """Open a page of the book; a blank one first, or an address on the same page loads nothing."""
+def go(chromium, address):
+    """Open a page of the book.
+
+    A blank one comes between where it is open already, or an address on it would load nothing; and
+    only there, since it may take another process, which sees late what this one has stored.
+    """
 
     def opened(name="first", anchor=""):
-        chromium.get("about:blank")
-        chromium.get((folder / f"{name}.html").as_uri() + anchor)
+        page = f"{address}/{name}.html"
+        if chromium.current_url.partition("#")[0] == page:
+            chromium.get("about:blank")
+        chromium.get(page + anchor)
         return chromium
 
     return opened
@@ -164,10 +172,13 @@ def test_another_window_follows(go):
     first.switch_to.new_window("tab")
     second = go("second")
     click(second, "TFP")
-    second.close()
+    other = second.current_window_handle
     first.switch_to.window(window)
     WebDriverWait(first, 10).until(lambda driver: shown(driver) == TFP)
     assert ticked(first) == ["tfp"]
+    first.switch_to.window(other)
+    first.close()
+    first.switch_to.window(window)
 
 
 @pytest.fixture(params=["finds hidden text", "does not find hidden text"])
