@@ -4,8 +4,8 @@ import base64
 import runpy
 
 import browsing
-import serving
 import pytest
+import serving
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -57,7 +57,7 @@ def chromium():
 
 @pytest.fixture
 def address(chromium, tmp_path):
-    """Two pages of one book, and a reader who has chosen nothing yet: each test has its own site."""
+    """Two pages of one book, and a reader who has chosen nothing yet; a site for each test."""
     for name in ("first", "second"):
         (tmp_path / f"{name}.html").write_text(page_text(), encoding="utf8")
     (tmp_path / "favicon.ico").write_bytes(b"")
