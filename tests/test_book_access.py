@@ -35,7 +35,10 @@ BUDGET = 1_000_000  # bytes on the wire, compressed as static hosts do
 READY = """
 const done = arguments[0];
 const set = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
-set.then(() => done());
+// A colour that is still on its way from another one has no contrast of its own.
+const settled = () => Promise.allSettled(document.getAnimations()
+  .filter((one) => one instanceof CSSTransition).map((one) => one.finished));
+set.then(settled).then(() => done());
 """
 # Formulas are MathJax's own business; its markup is most of a page, and checked by its authors.
 RUN = """
