@@ -121,23 +121,22 @@ def peak_memory() -> int:
     """
     import resource
 
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
+    if (found := _kernel_says("VmHWM:")) is not None:
+        return found
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def resident_memory() -> int:
     """Resident size of this process now, in bytes; its largest so far where no kernel tells."""
+    found = _kernel_says("VmRSS:")
+    return peak_memory() if found is None else found
+
+
+def _kernel_says(field: str) -> int | None:
     status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return 1024 * int(line.split()[1])
-    return peak_memory()
+    lines = status.read_text().splitlines() if status.exists() else ()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)
 
 
 def _multiplier(library: str, shape: Shape) -> Callable[[int], object]:

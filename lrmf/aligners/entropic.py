@@ -177,8 +177,7 @@ class EntropicOT(ComputedAligner):
         return self
 
     def _moved(self, x: Any, argument: str) -> np.ndarray:
-        self._check_fitted()
-        return self._barycentres(x, argument, self.target_points_, self.target_potential_)
+        return self._barycentres(x, argument, "target")
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Map target points to the source's domain, by the entropic map from B to A.
@@ -186,8 +185,7 @@ class EntropicOT(ComputedAligner):
         The inverse of `transform` as ε goes to zero, else only near it. Shape
         ``(n, *event_shape)``.
         """
-        self._check_fitted()
-        return self._barycentres(X, "X", self.source_points_, self.source_potential_)
+        return self._barycentres(X, "X", "source")
 
     def _check_parameters(self) -> None:
         check_positive_number("regularization", self.regularization)
@@ -201,8 +199,10 @@ class EntropicOT(ComputedAligner):
         check_positive_number("tolerance", self.tolerance)
         check_bool("standardize", self.standardize)
 
-    def _barycentres(self, x: Any, argument: str, there: Array, potential: Array) -> np.ndarray:
+    def _barycentres(self, x: Any, argument: str, side: Literal["source", "target"]) -> np.ndarray:
         points = self._check_new(x, argument)
+        there = getattr(self, f"{side}_points_")
+        potential = getattr(self, f"{side}_potential_")
         unit: Any = 1.0
         if self._fitted_parameters["standardize"]:
             unit = shared_deviations(self.source_points_, self.target_points_)

@@ -98,8 +98,8 @@ def budget(function: Any, seconds: float) -> float:
 
     These compile once for each new number of points, which takes longer than NumPy does for all.
     """
-    while (inner := getattr(function, "__wrapped__", getattr(function, "func", None))) is not None:
-        function = inner  # what jax.jit or functools.partial wraps
+    for _ in range(10):  # what jax.jit or functools.partial wraps; an answer may wrap itself
+        function = getattr(function, "__wrapped__", getattr(function, "func", function))
     known = getattr(function, "__globals__", {}).values()
     modules = {one.__name__.partition(".")[0] for one in known if isinstance(one, ModuleType)}
     return max(seconds, COMPILING) if modules & {"jax", "tensorflow"} else seconds

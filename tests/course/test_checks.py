@@ -224,3 +224,11 @@ def test_spread_points_vary_in_each_coordinate():
 
     smallest = find(Points(3, least=4, most=4, spread=True).strategy(), lambda x: True)
     assert np.allclose(smallest.var(axis=0), 1.0)
+
+
+def test_an_answer_that_wraps_itself_is_asked_all_the_same():
+    def answer():
+        """Nothing."""
+
+    answer.__wrapped__ = answer
+    assert budget(answer, 1.5) == 1.5
