@@ -143,6 +143,22 @@ def test_a_wrong_download_is_refused_and_nothing_is_kept(
     fetch.load(file)
 
 
+def test_a_proxy_that_answers_with_a_page(server, cache, file, monkeypatch):
+    point_downloads_to(monkeypatch, "http://mirror.invalid/")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, server.url)
+    address = f"http://mirror.invalid/{file.name}"  # a proxy is asked for the whole address
+    server.serve(address, b"<html>Log in to this network</html>")
+    with pytest.raises(
+        lrmf.data.DataUnavailableError, match="from mirror.invalid: .*not a table of numbers"
+    ):
+        fetch.load(file)
+    assert server.asked == [address]
+    assert everything_in(cache) == []
+
+
 def test_a_wrong_download_does_not_replace_the_cached_file(server, cache, file, content):
     cache.mkdir()
     damaged = content[:-1]
