@@ -16,8 +16,6 @@ from book.results.worked_cases.experiments import HELD_OUT, runs
 
 __all__ = ["runs"]
 
-#: The page shows what of it has been made.
-COMPLETE = False
 FOLDER = Path(__file__).parent
 PACKAGES = ("POT", "jax", "numpy", "scikit-learn")
 
