@@ -90,6 +90,13 @@ def generator_loss(
         moved: T(a) ``(n_a, *event_shape)``.
         loss: of which game.
         weights: of the points ``(n_a,)``, with sum one.
+
+    >>> import numpy as np, lrmf
+    >>> spec, backend = lrmf.Discriminator(hidden=()), lrmf.get_backend("jax")
+    >>> arrays = {"layer_0/weight": np.ones((1, 1)), "layer_0/bias": np.zeros(1)}
+    >>> undecided = backend.classifier(spec, arrays)  # h = 0 at x = 0
+    >>> print(f"{generator_loss(undecided, np.zeros((5, 1))):.4f}")  # log 2
+    0.6931
     """
     _check_loss(loss)
     backend = adversary.backend
@@ -130,6 +137,16 @@ def adversarial_lrd(
         b: target batch ``(n_b, *event_shape)``.
         constant: max E[log P(b)].
         weights: of the source's and of the target's points, each with sum one, or ``None``.
+
+    >>> import numpy as np, lrmf
+    >>> backend, rng = lrmf.get_backend("jax"), np.random.default_rng(0)
+    >>> flow = backend.flow(lrmf.Affine(), lrmf.Affine().init((2,), rng))
+    >>> density = backend.density(lrmf.Gaussian(), lrmf.Gaussian().init((2,), rng))
+    >>> a, b = rng.normal(size=(2, 100, 2))
+    >>> best = float(density.log_prob(b).mean())
+    >>> value = adversarial_lrd(flow, density, density, a, b, constant=best)
+    >>> abs(float(value)) < 1e-5  # an adversary that is the shared density gains nothing
+    True
     """
     moved, _ = transform.forward(a)
     gain = -negative_log_likelihood(adversary, moved, weights[0])
@@ -141,6 +158,10 @@ def classifier_game(loss: ClassifierLoss, **opponent: Any) -> Game:
     """A discriminator against a flow; ``opponent`` is the discriminator's part of `GamePlayer`.
 
     Roles: ``transform`` and ``adversary``; data: ``source`` and ``target``.
+
+    >>> game = classifier_game("hinge", updates=5, rate=1e-3, betas=(0.5, 0.9))
+    >>> [(player.name, player.updates) for player in game.players]
+    [('adversary', 5), ('flow', 1)]
     """
     _check_loss(loss)
     return _game({"adversary": _Discriminator(loss)}, _Generator(loss), **opponent)
@@ -153,6 +174,10 @@ def density_game(**opponent: Any) -> Game:
     the adversary, can keep up with the flow. ``opponent`` is both densities' part of `GamePlayer`.
 
     Roles: ``transform``, ``density`` and ``adversary``; data: ``source`` and ``target``.
+
+    >>> game = density_game(updates=5, rate=1e-3, betas=(0.5, 0.9))
+    >>> [(player.name, player.updates) for player in game.players]
+    [('adversary', 5), ('density', 5), ('flow', 1)]
     """
     return _game({"adversary": _private_loss, "density": _shared_loss}, _distance, **opponent)
 

@@ -39,7 +39,14 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class Skin(NamedTuple):
-    """What became of a surface (see `skin`)."""
+    """What became of a surface (see `skin`).
+
+    >>> import lrmf
+    >>> mesh = lrmf.data.quadrupeds(n=600).source
+    >>> found = skin(mesh, 2.0 * mesh.vertices)  # twice as large
+    >>> round(abs(found.spread), 9), found.flipped, found.kept
+    (0.0, 0.0, 1.0)
+    """
 
     stretch: tuple[float, ...]
     spread: float

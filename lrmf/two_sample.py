@@ -43,7 +43,12 @@ Null = Literal["permutation", "chi2"]
 
 
 class TwoSampleTest(NamedTuple):
-    """A statistic, larger where the samples differ more, its p-value, and how that was found."""
+    """A statistic, larger where the samples differ more, its p-value, and how that was found.
+
+    >>> found = mmd_test([0.0] * 20, [1.0] * 20, n_permutations=99)
+    >>> found.statistic > 0, found.pvalue <= 0.05, found.how
+    (True, True, 'MMD², 99 relabellings')
+    """
 
     statistic: float
     pvalue: float

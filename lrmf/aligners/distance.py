@@ -17,7 +17,12 @@ __all__ = ["LikelihoodRatioDistance", "family_lrd"]
 
 @dataclass(frozen=True)
 class LikelihoodRatioDistance:
-    """A likelihood-ratio distance and its standard error, in nats."""
+    """A likelihood-ratio distance and its standard error, in nats.
+
+    >>> distance = LikelihoodRatioDistance(value=0.31, stderr=0.02)
+    >>> distance.value > 2 * distance.stderr  # more than chance
+    True
+    """
 
     value: float
     stderr: float

@@ -148,7 +148,16 @@ def gather(
 
 
 class Backend(OneProcess, ABC):
-    """Computes with models. Methods take and give arrays of the backend, unless they say NumPy."""
+    """Computes with models. Methods take and give arrays of the backend, unless they say NumPy.
+
+    >>> import lrmf
+    >>> import numpy as np
+    >>> spec, backend = lrmf.Affine(), lrmf.get_backend("jax")
+    >>> flow = backend.flow(spec, spec.init((2,), np.random.default_rng(0)))
+    >>> image, log_det = flow.forward(np.zeros((5, 2)))
+    >>> image.shape, log_det.shape
+    ((5, 2), (5,))
+    """
 
     name: str
 

@@ -37,6 +37,9 @@ def check(name: str, answer: Any) -> Report:
 
     Raises:
         ValueError: there is no such task.
+
+    >>> check("flows.statements", {"a", "z"})
+    ✗ flows.statements: there is no statement z; there are a, b, c, d, e, f.
     """
     return task(name).examine(answer)
 
@@ -46,6 +49,9 @@ def hint(name: str, step: int | None = None) -> str:
 
     Raises:
         ValueError: there is no such task, or no such step.
+
+    >>> hint("flows.coupling", 1)
+    Hint 1 of 3: ...
     """
     hints = task(name).hints
     if step is None:

@@ -46,6 +46,11 @@ def check_notebook(path: str | os.PathLike[str] | None = None) -> NotebookReport
     Raises:
         ImportError: on Windows.
         ValueError: it is not found, is no notebook, or checks none of the course's tasks.
+
+    >>> from lrmf import course
+    >>> course.check_notebook("flows_of_mine.ipynb")  # a file that is not there
+    Traceback (most recent call last):
+    ValueError: flows_of_mine.ipynb is not a notebook that can be read: ...
     """
     from lrmf.course.assignments import TASKS
 

@@ -21,6 +21,11 @@ class Report:
         case: the smallest input found for which the answer is wrong, in words.
         picture: that case drawn as a PNG, empty where it cannot be drawn.
         alt: what the picture shows.
+
+    >>> from lrmf import course
+    >>> report = course.check("flows.statements", {"z"})
+    >>> report.name, report.passed, bool(report)
+    ('flows.statements', False, False)
     """
 
     name: str

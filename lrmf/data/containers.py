@@ -81,6 +81,11 @@ class Digits:
             The digit on each image, 0 to 9.
         name, split (str):
             For example ``"usps"`` and ``"train"``.
+
+    >>> import lrmf
+    >>> images, labels = np.zeros((5, 16, 16), np.float32), np.arange(5)
+    >>> lrmf.data.Digits(images=images, labels=labels, name="mine", split="train")
+    Digits('mine', split='train', images=(5, 16, 16))
     """
 
     images: np.ndarray

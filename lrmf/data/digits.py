@@ -75,7 +75,17 @@ MNIST_FILES = {
 
 
 class FallbackWarning(UserWarning):
-    """Other data stand in for those asked for, which could not be had."""
+    """Other data stand in for those asked for, which could not be had.
+
+    >>> import lrmf
+    >>> from unittest import mock
+    >>> with mock.patch.dict("os.environ", LRMF_DATA_DIR="nowhere"):
+    ...     with warnings.catch_warnings(record=True) as told:
+    ...         warnings.simplefilter("always")
+    ...         pair = lrmf.data.digits_pair(size=8)
+    >>> told[0].category.__name__, pair.name
+    ('FallbackWarning', 'sklearn-digits')
+    """
 
 
 def usps(*, split: str = "train") -> Digits:
@@ -96,6 +106,13 @@ def usps(*, split: str = "train") -> Digits:
             If ``split`` is unknown, ``LRMF_DATA_DIR`` is not a folder, or a file in it is damaged.
 
     The data of *The Elements of Statistical Learning* (Hastie, Tibshirani and Friedman).
+
+    >>> import lrmf
+    >>> lrmf.data.usps(split="test")  # doctest: +SKIP
+    Digits('usps', split='test', images=(2007, 16, 16))
+    >>> lrmf.data.usps(split="validation")
+    Traceback (most recent call last):
+    ValueError: split must be 'train' or 'test', got 'validation'
     """
     _check_split(split)
     images, labels = load(USPS_FILES[split])
@@ -122,6 +139,13 @@ def mnist(*, split: str = "train") -> Digits:
             If ``split`` is unknown, ``LRMF_DATA_DIR`` is not a folder, or a file in it is damaged.
 
     The data of LeCun, Cortes and Burges.
+
+    >>> import lrmf
+    >>> lrmf.data.mnist(split="test")  # doctest: +SKIP
+    Digits('mnist', split='test', images=(10000, 28, 28))
+    >>> lrmf.data.mnist(split="validation")
+    Traceback (most recent call last):
+    ValueError: split must be 'train' or 'test', got 'validation'
     """
     _check_split(split)
     image_file, label_file = MNIST_FILES[split]
@@ -170,6 +194,16 @@ def digits_pair(
             folder, or a file in it is damaged.
         TypeError:
             If ``size`` is not an integer.
+
+    Where the data cannot be had, as in a folder that does not exist, others stand in for them:
+
+    >>> import lrmf
+    >>> from unittest import mock
+    >>> with mock.patch.dict("os.environ", LRMF_DATA_DIR="nowhere"), warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", lrmf.data.FallbackWarning)
+    ...     pair = lrmf.data.digits_pair(size=8)
+    >>> pair.source.shape, pair.target.shape
+    ((722, 8, 8), (720, 8, 8))
     """
     _check_split(split)
     if isinstance(size, bool) or not isinstance(size, int | np.integer):

@@ -32,7 +32,12 @@ _log.addHandler(logging.NullHandler())
 
 
 class DataUnavailableError(OSError):
-    """The data are neither in ``LRMF_DATA_DIR`` nor in the cache, and cannot be downloaded."""
+    """The data are neither in ``LRMF_DATA_DIR`` nor in the cache, and cannot be downloaded.
+
+    >>> import lrmf
+    >>> issubclass(lrmf.data.DataUnavailableError, OSError)  # as if a file were missing
+    True
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

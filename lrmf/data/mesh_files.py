@@ -149,6 +149,15 @@ def meshes() -> MeshPair:
             not in the cache, and cannot be downloaded.
         ValueError: ``LRMF_DATA_DIR`` is not a folder, or a file in it is damaged.
         ImportError: trimesh is missing; the message names the extra to install.
+
+    >>> import lrmf
+    >>> lrmf.data.meshes()  # doctest: +SKIP
+    MeshPair('spot-cow', source=Mesh('spot', 2930 vertices, 5856 faces), target=...)
+    >>> from unittest import mock
+    >>> with mock.patch.dict("os.environ", LRMF_DATA_DIR="nowhere"):
+    ...     lrmf.data.meshes()
+    Traceback (most recent call last):
+    ValueError: LRMF_DATA_DIR is 'nowhere', and ... is not a folder; ...
     """
     import_trimesh()
     source, target = (_animal(name) for name in ("spot", "cow"))

@@ -31,6 +31,11 @@ class Control:
         truth: 2·JSD of the pair in nats.
         lrd: the measured distance in nats.
         lrd_stderr: its standard error.
+
+    >>> import lrmf
+    >>> control = lrmf.judge.Control(shape="none", truth=0.0, lrd=0.003, lrd_stderr=0.004)
+    >>> abs(control.lrd - control.truth) < 2 * control.lrd_stderr  # it holds
+    True
     """
 
     shape: str

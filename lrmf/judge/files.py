@@ -30,6 +30,17 @@ class Comparison:
         certificate: of these rows.
         telling: for each column, the share of the log-ratio that follows from it alone
             ``(columns,)``, see `telling`.
+
+    >>> import tempfile, pathlib
+    >>> import lrmf
+    >>> folder, rng = pathlib.Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    >>> for name, mean in (("a.npy", 0.0), ("b.npy", 2.0)):
+    ...     np.save(folder / name, rng.normal([0.0, mean], 1.0, size=(300, 2)))
+    ...
+    >>> paths = str(folder / "a.npy"), str(folder / "b.npy")
+    >>> found = lrmf.judge.judge_files(*paths, controls=False)
+    >>> int(found.order[0])  # the second column differs
+    1
     """
 
     source: Table

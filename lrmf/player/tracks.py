@@ -49,6 +49,12 @@ class Track:
 
     Raises:
         ValueError: shapes that do not fit, nothing to show, values that are not finite.
+
+    >>> import lrmf
+    >>> points = np.zeros((3, 5, 2)) + np.arange(3.0)[:, None, None]  # three frames of five points
+    >>> track = lrmf.player.Track(title="moving on", steps=[0, 10, 20], points=points)
+    >>> track.points.shape, track.color_by
+    ((3, 5, 2), 'role')
     """
 
     title: str

@@ -39,7 +39,14 @@ _ANY_SIZE = 2**14 * 9 * 5 * 7 * 11 * 13
 
 
 class Spec(ABC):
-    """A model's description: frozen, hashable, and validated when it is made."""
+    """A model's description: frozen, hashable, and validated when it is made.
+
+    >>> import lrmf
+    >>> spec = lrmf.Gaussian()
+    >>> arrays = spec.init((2,), np.random.default_rng(0))
+    >>> {name: array.shape for name, array in arrays.items()} == spec.shapes((2,))
+    True
+    """
 
     #: Share of the learning rate at which a copy of a fitted density is fitted further. A network
     #: would use all of it to learn single points by heart, which the certificate, on held-out
@@ -138,7 +145,14 @@ class Spec(ABC):
 
 
 class FlowSpec(Spec):
-    """An invertible map. It serves as the transform T or, pushed to N(0, I), as a density."""
+    """An invertible map. It serves as the transform T or, pushed to N(0, I), as a density.
+
+    >>> import lrmf
+    >>> isinstance(lrmf.RealNVP(), lrmf.specs.FlowSpec)
+    True
+    >>> lrmf.RealNVP().needs_data, lrmf.specs.ActNorm(start="data").needs_data
+    (False, True)
+    """
 
     @property
     def needs_data(self) -> bool:
@@ -162,7 +176,12 @@ class FlowSpec(Spec):
 
 
 class DensitySpec(Spec):
-    """A density family that is not given by a flow spec."""
+    """A density family that is not given by a flow spec.
+
+    >>> import lrmf
+    >>> [isinstance(spec, lrmf.specs.DensitySpec) for spec in (lrmf.Gaussian(), lrmf.Affine())]
+    [True, False]
+    """
 
 
 def vector_shape(spec: object, event_shape: Shape, *, minimum: int) -> Shape:

@@ -29,6 +29,11 @@ class Composition(FlowSpec):
     """Flows applied one after the other, the first of `parts` first.
 
     The arrays of part k have the names that it gives them, after ``prefix`` and ``"k/"``.
+
+    >>> import lrmf
+    >>> spec = lrmf.RealNVP(blocks=3)
+    >>> isinstance(spec, lrmf.specs.Composition), len(spec.parts), spec.names
+    (True, 3, ('block_0', 'block_1', 'block_2'))
     """
 
     prefix: ClassVar[str] = "block_"

@@ -23,6 +23,11 @@ class Conditioner(ABC):
 
     Args:
         hidden: widths of the hidden layers.
+
+    >>> import lrmf
+    >>> kinds = lrmf.specs.Dense, lrmf.specs.Convolutional
+    >>> [kind(hidden=(8,)).weight_shapes(1, 2) for kind in kinds]
+    [[(1, 8), (8, 2)], [(3, 3, 1, 8), (3, 3, 8, 2)]]
     """
 
     hidden: tuple[int, ...]

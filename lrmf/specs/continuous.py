@@ -18,7 +18,14 @@ __all__ = ["FFJORD", "SolverError", "probes"]
 
 
 class SolverError(ArithmeticError):
-    """An ODE solver gave up; the message names tolerance, steps and cure."""
+    """An ODE solver gave up; the message names tolerance, steps and cure.
+
+    >>> import lrmf
+    >>> points, log_det = np.full((5, 2), np.nan), np.full(5, np.nan)
+    >>> lrmf.FFJORD().check_result(points, "x", (log_det,))  # as after each computation
+    Traceback (most recent call last):
+    lrmf.specs.continuous.SolverError: x holds 5 rows with NaN or infinite values, ...
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,15 @@ def check_dequantized(spec: object, x: np.ndarray, argument: str) -> None:
 
 
 class Squeezing(Wrapping):
-    """A flow of squeezed images, whose own shape does not change: S⁻¹ ∘ flow ∘ S."""
+    """A flow of squeezed images, whose own shape does not change: S⁻¹ ∘ flow ∘ S.
+
+    >>> import lrmf
+    >>> spec = lrmf.specs.Squeezed(flow=lrmf.specs.ActNorm(), patch=2)
+    >>> isinstance(spec, lrmf.specs.Squeezing)
+    True
+    >>> spec.shapes((8, 8, 1))["shift"]  # one channel has become four
+    (4,)
+    """
 
     patch: int
 

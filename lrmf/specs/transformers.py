@@ -13,7 +13,12 @@ __all__ = ["Shift", "ShiftScale", "Spline", "Transformer"]
 
 
 class Transformer(ABC):
-    """An increasing map of numbers with parameters; all of them zero make it the identity."""
+    """An increasing map of numbers with parameters; all of them zero make it the identity.
+
+    >>> import lrmf
+    >>> [kind().parameters for kind in (lrmf.specs.Shift, lrmf.specs.ShiftScale, lrmf.specs.Spline)]
+    [1, 2, 23]
+    """
 
     @property
     @abstractmethod
@@ -23,7 +28,13 @@ class Transformer(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Shift(Transformer):
-    """y = x + t, which leaves volumes alone (Dinh et al., 2015)."""
+    """y = x + t, which leaves volumes alone (Dinh et al., 2015).
+
+    >>> import lrmf
+    >>> layer = lrmf.specs.Coupling(transformer=lrmf.specs.Shift())
+    >>> layer.transformer.parameters
+    1
+    """
 
     @property
     def parameters(self) -> int:

@@ -79,7 +79,12 @@ def simulated_log_gradient(
 
 
 class LineFit(NamedTuple):
-    """A straight line fitted by least squares, and Pearson's correlation R."""
+    """A straight line fitted by least squares, and Pearson's correlation R.
+
+    >>> slope, intercept, correlation = fit_line([7.0, 8.0, 9.0], [-9.0, -16.0, -25.0])
+    >>> round(slope, 6)
+    1.0
+    """
 
     slope: float
     intercept: float

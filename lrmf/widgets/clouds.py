@@ -30,6 +30,10 @@ class CloudsState(State):
     """How far A goes on its straight way to the moments of B, and the angle it turns by there.
 
     A turns where its covariance is the identity, so that no angle changes mean or covariance.
+
+    >>> import lrmf
+    >>> lrmf.widgets.CloudsState(share=2.0, turn=90.0)  # no further than all of the way
+    CloudsState(share=1.0, turn=90.0)
     """
 
     share: float = number("share of the way", 0.0, 0.0, 1.0, 0.05)
@@ -38,7 +42,14 @@ class CloudsState(State):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Clouds:
-    """Two datasets in the plane, (n, 2) and (m, 2), and their labels where there are any."""
+    """Two datasets in the plane, (n, 2) and (m, 2), and their labels where there are any.
+
+    >>> import lrmf
+    >>> pair = lrmf.data.moons(n=20)
+    >>> data = lrmf.widgets.Clouds(source=pair.source, target=pair.target)
+    >>> data.source.shape, data.source_labels is None
+    ((20, 2), True)
+    """
 
     source: Array
     target: Array
@@ -92,7 +103,15 @@ def _over_angles(state: CloudsState, data: Clouds) -> Array:
 
 
 def draw_clouds(state: CloudsState, data: Clouds) -> Figure:
-    """Draw B and the moved points of A, and what is left of two distances at every angle."""
+    """Draw B and the moved points of A, and what is left of two distances at every angle.
+
+    >>> import lrmf
+    >>> pair = lrmf.data.moons(n=20)
+    >>> data = Clouds(source=pair.source, target=pair.target)
+    >>> figure = draw_clouds(CloudsState(share=1.0), data)
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['first coordinate', 'angle, degrees']
+    """
     n, start = clouds_numbers(state, data), clouds_numbers(CloudsState(), data)
     curves = _over_angles(state.moved(turn=0.0), data)
     figure, top, bottom = two_panels(7.0, 1.5)
@@ -162,6 +181,12 @@ def clouds(
     Raises:
         ValueError: no points in the plane, values that are not finite, points on one line, labels
             of another number of points, or of one dataset alone.
+
+    >>> import lrmf
+    >>> pair = lrmf.data.moons(n=20)
+    >>> explorer = lrmf.widgets.clouds(pair.source, pair.target, share=1.0)
+    >>> print(explorer.alt)
+    Two clouds of points, B in red and A in cyan after 100% of its way to the mean and ...
     """
     data = _clouds(source, target, source_labels, target_labels)
     return Explorer(

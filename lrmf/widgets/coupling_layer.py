@@ -23,7 +23,12 @@ REACH = 1.5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CouplingState(State):
-    """The layer y1 = x1, y2 = x2 exp(s(x1)) + t(x1) with s = c + a tanh(x1), t = b sin(2 x1)."""
+    """The layer y1 = x1, y2 = x2 exp(s(x1)) + t(x1) with s = c + a tanh(x1), t = b sin(2 x1).
+
+    >>> import lrmf
+    >>> lrmf.widgets.CouplingState(scale=9.0)  # no steeper than the slider allows
+    CouplingState(scale=1.5, level=0.0, shift=0.4)
+    """
 
     scale: float = number("a, slope of s", 0.8, -1.5, 1.5, 0.1)
     level: float = number("c, level of s", 0.0, -1.0, 1.0, 0.1)
@@ -55,7 +60,12 @@ def coupling_numbers(state: CouplingState) -> CouplingNumbers:
 
 
 def draw_coupling(state: CouplingState) -> Figure:
-    """Draw the image of a square grid, coloured by the log-determinant, and s itself."""
+    """Draw the image of a square grid, coloured by the log-determinant, and s itself.
+
+    >>> figure = draw_coupling(CouplingState(scale=0.5))
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['$y_1 = x_1$', '$x_1$']
+    """
     x = np.linspace(-REACH, REACH, 19)
     first, second = np.meshgrid(x, x)
     moved = image(state, first, second)
@@ -101,5 +111,9 @@ def coupling(**start: float) -> Explorer:
 
     Args:
         **start: numbers of :class:`CouplingState` that differ from their start.
+
+    >>> import lrmf
+    >>> print(lrmf.widgets.coupling(scale=0.0, level=0.0).alt)
+    A square grid after a coupling layer, with cells left as they are on the left (...
     """
     return Explorer(CouplingState(**start), draw_coupling, _describe)

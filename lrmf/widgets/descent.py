@@ -26,7 +26,13 @@ GOAL = 1e-3  # the loss that Task 4 of the course asks for
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DescentState(State):
-    """Steps from T(x) = x towards a loss of zero, A = N(mean, spread²) and B = N(0, 2²)."""
+    """Steps from T(x) = x towards a loss of zero, A = N(mean, spread²) and B = N(0, 2²).
+
+    >>> import lrmf
+    >>> state = lrmf.widgets.DescentState(steps=1e6)
+    >>> state.steps, state.rate_a
+    (400.0, 0.2)
+    """
 
     rate_a: float = number("rate of log a", 0.2, 0.0, 2.0, 0.05)
     rate_b: float = number("rate of b", 0.2, 0.0, 20.0, 0.2)
@@ -85,7 +91,12 @@ def descent_numbers(state: DescentState) -> DescentNumbers:
 
 
 def draw_descent(state: DescentState) -> Figure:
-    """Draw the contour lines of the loss with the path, and the loss against the steps."""
+    """Draw the contour lines of the loss with the path, and the loss against the steps.
+
+    >>> figure = draw_descent(DescentState(steps=10.0))
+    >>> figure.axes[1].get_xlabel(), figure.axes[1].get_ylabel()
+    ('step', 'loss, nats')
+    """
     n, path = descent_numbers(state), _path(state)
     reach = 0.75 * max(abs(n.best_b), 8.0)
     low, high = min(0.0, n.best_b) - reach, max(0.0, n.best_b) + reach
@@ -136,5 +147,9 @@ def descent(**start: float) -> Explorer:
 
     Args:
         **start: numbers of :class:`DescentState` that differ from their start.
+
+    >>> import lrmf
+    >>> "the loss against the steps" in lrmf.widgets.descent(steps=10.0).alt
+    True
     """
     return Explorer(DescentState(**start), draw_descent, _describe)

@@ -65,6 +65,13 @@ class Explorer:
         state: where the sliders start.
         draw: pure function from a state to a figure.
         describe: what one sees in that figure, in words.
+
+    >>> import lrmf
+    >>> explorer = lrmf.widgets.seen(gap=3.0)
+    >>> isinstance(explorer, lrmf.widgets.Explorer), explorer.state
+    (True, SeenState(gap=3.0, spread=1.0))
+    >>> explorer.picture()[1:4]
+    b'PNG'
     """
 
     def __init__(

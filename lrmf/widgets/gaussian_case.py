@@ -28,7 +28,13 @@ __all__ = ["GaussianNumbers", "GaussianState", "draw_gaussian", "gaussian", "gau
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GaussianState(State):
-    """Means and standard deviations of A and B, and the map T(x) = a x + b (Example 2.1)."""
+    """Means and standard deviations of A and B, and the map T(x) = a x + b (Example 2.1).
+
+    >>> import lrmf
+    >>> state = lrmf.widgets.GaussianState(a=2.0)
+    >>> state.a, state.moved(b=99.0).b
+    (2.0, 15.0)
+    """
 
     mean_a: float = number("μ_A, mean of A", -1.0, -3.0, 3.0, 0.1)
     std_a: float = number("σ_A, spread of A", 0.5, 0.5, 2.0, 0.05)
@@ -96,7 +102,12 @@ def gaussian_numbers(state: GaussianState) -> GaussianNumbers:
 
 
 def draw_gaussian(state: GaussianState) -> Figure:
-    """Draw A, B, T(A) and their best shared normal density, and the terms of the loss."""
+    """Draw A, B, T(A) and their best shared normal density, and the terms of the loss.
+
+    >>> figure = draw_gaussian(GaussianState(a=2.0))
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('$x$', 'density')
+    """
     n = gaussian_numbers(state)
     source, target = bells(state.mean_a, state.std_a), bells(state.mean_b, state.std_b)
     moved = bells(state.a * state.mean_a + state.b, state.a * state.std_a)
@@ -147,5 +158,9 @@ def gaussian(**start: float) -> Explorer:
 
     Args:
         **start: numbers of :class:`GaussianState` that differ from their start.
+
+    >>> import lrmf
+    >>> print(lrmf.widgets.gaussian(mean_a=-2.0).alt)
+    Bell curves: A around -2.0 (dotted blue), ...
     """
     return Explorer(GaussianState(**start), draw_gaussian, _describe)

@@ -31,7 +31,13 @@ __all__ = ["MixturesNumbers", "MixturesState", "draw_mixtures", "mixtures", "mix
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MixturesState(State):
-    """Two equal mixtures: A = ½ N(c + g, s²) + ½ N(c − g, s²), and B likewise."""
+    """Two equal mixtures: A = ½ N(c + g, s²) + ½ N(c − g, s²), and B likewise.
+
+    >>> import lrmf
+    >>> state = lrmf.widgets.MixturesState(gap_a=-1.0)
+    >>> state.gap_a, state.gap_b
+    (0.0, 2.0)
+    """
 
     center_a: float = number("centre of A", -1.5, -4.0, 4.0, 0.1)
     gap_a: float = number("half gap of A", 0.0, 0.0, 4.0, 0.1)
@@ -127,7 +133,12 @@ def _log(parts: Sequence[Bells]) -> Callable[[float], float]:
 
 
 def draw_mixtures(state: MixturesState) -> Figure:
-    """Draw both mixtures, their best normal density, and the terms of the distance."""
+    """Draw both mixtures, their best normal density, and the terms of the distance.
+
+    >>> figure = draw_mixtures(MixturesState(gap_a=1.0))
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('$x$', 'density')
+    """
     n, (a, b) = mixtures_numbers(state), state.densities
     x = grid([a, b])
     figure, top, bottom = two_panels(5.6, 1.4)
@@ -166,5 +177,9 @@ def mixtures(**start: float) -> Explorer:
 
     Args:
         **start: numbers of :class:`MixturesState` that differ from their start.
+
+    >>> import lrmf
+    >>> "bars add up to the distance" in lrmf.widgets.mixtures(gap_a=1.0).alt
+    True
     """
     return Explorer(MixturesState(**start), draw_mixtures, _describe)

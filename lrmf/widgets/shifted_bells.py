@@ -25,7 +25,12 @@ STEP = float(GRID[1] - GRID[0])
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeenState(State):
-    """A = N(0, 1) and B = N(gap, spread²)."""
+    """A = N(0, 1) and B = N(gap, spread²).
+
+    >>> import lrmf
+    >>> lrmf.widgets.SeenState(gap=-1.0)
+    SeenState(gap=0.0, spread=1.0)
+    """
 
     gap: float = number("gap of the means", 2.0, 0.0, 10.0, 0.1)
     spread: float = number("spread of B", 1.0, 0.3, 2.0, 0.05)
@@ -59,7 +64,12 @@ def seen_numbers(state: SeenState) -> SeenNumbers:
 
 
 def draw_seen(state: SeenState) -> Figure:
-    """Draw both densities, and the four distances against the gap."""
+    """Draw both densities, and the four distances against the gap.
+
+    >>> figure = draw_seen(SeenState(gap=3.0))
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['$x$', 'gap of the means']
+    """
     figure, top, bottom = two_panels(6.0, 1.0)
     x = np.linspace(-4.0, 14.0, 800)
     fill(top, x, bells(0.0, 1.0), "source", "$A$")
@@ -100,5 +110,9 @@ def seen(**start: float) -> Explorer:
 
     Args:
         **start: numbers of :class:`SeenState` that differ from their start.
+
+    >>> import lrmf
+    >>> print(lrmf.widgets.seen(gap=3.0).alt)
+    Two bell curves, A in blue at 0 and B in red at 3.0. Below, four distances ...
     """
     return Explorer(SeenState(**start), draw_seen, _describe)

@@ -28,7 +28,12 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VanishingState(State):
-    """A has modes at μ ± δ, B at ±δ, each of width σ₀."""
+    """A has modes at μ ± δ, B at ±δ, each of width σ₀.
+
+    >>> import lrmf
+    >>> lrmf.widgets.VanishingState(mu=100.0)
+    VanishingState(mu=60.0, delta=1.0, sigma0=0.5)
+    """
 
     mu: float = number("μ, distance", 7.0, 0.5, 60.0, 0.5)
     delta: float = number("δ, half gap", 1.0, 0.2, 3.0, 0.1)
@@ -60,7 +65,12 @@ def vanishing_numbers(state: VanishingState) -> VanishingNumbers:
 
 
 def draw_vanishing(state: VanishingState) -> Figure:
-    """Draw A, B, the shared model and its responsibilities, and how the gradient falls with μ."""
+    """Draw A, B, the shared model and its responsibilities, and how the gradient falls with μ.
+
+    >>> figure = draw_vanishing(VanishingState(mu=10.0))
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('$x$', 'density')
+    """
     n = vanishing_numbers(state)
     modes = state.delta * np.array([-1.0, 1.0])
     a, b = bells(state.mu + modes, state.sigma0), bells(modes, state.sigma0)
@@ -130,5 +140,9 @@ def vanishing_gradient(**start: float) -> Explorer:
 
     Args:
         **start: numbers of :class:`VanishingState` that differ from their start.
+
+    >>> import lrmf
+    >>> "where the gradient is ten to the power" in lrmf.widgets.vanishing_gradient(mu=10.0).alt
+    True
     """
     return Explorer(VanishingState(**start), draw_vanishing, _describe)

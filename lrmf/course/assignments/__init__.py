@@ -20,7 +20,14 @@ TASKS: dict[str, Task] = {task.name: task for tasks in ASSIGNMENTS.values() for 
 
 
 def task(name: str) -> Task:
-    """Return a task; raises ``ValueError`` with the names there are."""
+    """Return a task; raises ``ValueError`` with the names there are.
+
+    >>> task("flows.coupling").name
+    'flows.coupling'
+    >>> task("flows.couplings")
+    Traceback (most recent call last):
+    ValueError: there is no task 'flows.couplings'; there are: ...
+    """
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}; there are: {', '.join(TASKS)}")
     return TASKS[name]
