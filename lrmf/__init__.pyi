@@ -33,6 +33,7 @@ from .aligners import (
     MMDFlow as MMDFlow,
     RevGAN as RevGAN,
     SinkhornFlow as SinkhornFlow,
+    default_transform as default_transform,
     family_lrd as family_lrd,
 )
 from .backends import get_backend as get_backend

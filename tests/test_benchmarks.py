@@ -322,7 +322,7 @@ class TestMatching:
         rng = np.random.default_rng(0)
         points = rng.normal(size=(2, 100, 2))
         move, parameters = matching.likelihood_ratio(points[0], points[1], seed=0, steps=5)
-        specs = [lrmf.LRMF().get_params()[name] for name in ("transform", "density")]
+        specs = [lrmf.default_transform((2,)), lrmf.LRMF().density]
         shapes = [shape for spec in specs for shape in spec.shapes((2,)).values()]
         assert parameters == sum(math.prod(shape) for shape in shapes)
         assert move(points[0]).shape == (100, 2)

@@ -9,7 +9,7 @@ from .discrepancy import MMDFlow
 from .distance import LikelihoodRatioDistance, family_lrd
 from .entropic import EntropicOT
 from .flow_gan import FlowGAN
-from .likelihood_ratio import LRMF
+from .likelihood_ratio import LRMF, default_transform
 from .transport import EMDFlow, SinkhornFlow
 from .upper_bound import AUB
 
@@ -29,5 +29,6 @@ __all__ = [
     "RevGAN",
     "SinkhornFlow",
     "LikelihoodRatioDistance",
+    "default_transform",
     "family_lrd",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from ..fitting import Schedule
 from ..models import Density, Flow
 from ..objectives import likelihood_ratio
-from ..specs import RealNVP
+from ..specs import Affine, Chain, FlowSpec, RealNVP, Shape
 from ..standardization import Standardize
 from .gaussian_start import gaussian_start, has_closed_form
 from .labels import check_label_density
@@ -19,7 +19,27 @@ from .parts import Objective, Part
 from .recipe import Recipe
 from .shared_density import SharedDensityAligner
 
-__all__ = ["LRMF"]
+__all__ = ["LRMF", "default_transform"]
+
+#: Up to so many features `default_transform` is what it is in the plane.
+FEW = 2
+
+
+def default_transform(event_shape: Shape) -> FlowSpec:
+    """The flow that `LRMF` takes for points of this shape where none is named.
+
+    Of up to two features ``RealNVP(hidden=(64, 64))``. Of more, twice an `Affine` map and two
+    couplings of narrow networks: affine maps mix features that couplings of fixed halves never
+    see together, and so few numbers that they don't fit noise.
+
+    >>> default_transform((2,))
+    RealNVP(blocks=4, hidden=(64, 64), split=None)
+    >>> len(default_transform((16,)).flows)
+    4
+    """
+    if len(event_shape) != 1 or event_shape[0] <= FEW:
+        return RealNVP(hidden=(64, 64))
+    return Chain(flows=(Affine(), RealNVP(blocks=2, hidden=(16, 16))) * 2)
 
 
 class LRMF(SharedDensityAligner):
@@ -38,13 +58,11 @@ class LRMF(SharedDensityAligner):
     goes on to: `RealNVP` linearly, by some large factor, `SplineFlow` nowhere beyond its bound, so
     many deviations from the mean of the data. No certificate speaks of them.
 
-    The defaults are made for few features. Six clusters in 16 dimensions, 5,000 points a side, that
-    were turned, scaled and bent (``python -m book.results.defaults``), are left at a distance of
-    0.11 nats, by ``transform=RealNVP(blocks=8, hidden=(32, 32)), steps=3000`` at 0.08, and by
-    `GaussianOT` at 0.80. Of the first two the certificate says that it can't decide.
+    For more than a few features T has to be smaller, not larger, or it overfits. DEFAULTS
 
     Args:
-        transform: the flow T: a spec, a flowjax bijection or a TFP bijector.
+        transform: the flow T: a spec, a flowjax bijection or a TFP bijector. ``None`` takes what
+            `default_transform` gives for the data of `fit`.
         density: the family M: a spec, or a flow or distribution of the backend's library. A flow
             is pushed forward from N(0, I).
         label_density: a spec, such as ``Gaussian()``, makes `fit` learn from the labels ``ys`` and
@@ -124,7 +142,7 @@ class LRMF(SharedDensityAligner):
     def __init__(
         self,
         *,
-        transform: Any = RealNVP(hidden=(64, 64)),
+        transform: Any = None,
         density: Any = RealNVP(blocks=8, hidden=(64, 64)),
         label_density: Any = None,
         backend: Literal["jax", "tfp"] = "jax",
@@ -149,6 +167,10 @@ class LRMF(SharedDensityAligner):
         progress: bool = True,
     ) -> None:
         self._store(locals())
+
+    def _choose_models(self, event_shape: Shape) -> None:
+        if self.transform_spec is None:
+            self.transform_spec = default_transform(event_shape)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

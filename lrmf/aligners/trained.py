@@ -95,6 +95,9 @@ class TrainedAligner(Aligner):
     def _recipe(self, domains: Sequence[str]) -> Recipe:
         """What is fitted when, for domains of these names, the first to be mapped to the last."""
 
+    def _choose_models(self, event_shape: Shape) -> None:
+        """Set parameters that were left to the data; they are fitted and saved like others."""
+
     @property
     def _standardize(self) -> Standardize:
         """How to standardise, in view of other parameters."""
@@ -189,6 +192,7 @@ class TrainedAligner(Aligner):
         (first, (_, like)), *others = given.items()
         for domain, (_, argument) in others:
             check_features(domains[domain], argument, domains[first].shape[1:], like)
+        own._choose_models(domains[first].shape[1:])
         labels: dict[str, np.ndarray] = {}
         if own.label_density is not None and given_labels is not None:
             labels = check_labels(given_labels, domains)

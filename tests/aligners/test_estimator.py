@@ -14,7 +14,7 @@ from sklearn.model_selection import ParameterGrid
 import lrmf
 
 DEFAULTS = {
-    "transform": lrmf.RealNVP(hidden=(64, 64)),
+    "transform": None,
     "density": lrmf.RealNVP(blocks=8, hidden=(64, 64)),
     "backend": "jax",
     "steps": 4000,
@@ -30,6 +30,22 @@ def test_documented_defaults():
     parameters = lrmf.LRMF().get_params(deep=False)
     for name, value in DEFAULTS.items():
         assert parameters[name] == value
+
+
+@pytest.mark.parametrize("features", [2, 3, 16])
+def test_a_transform_left_to_the_data(features, small, tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 60, features))
+    model = small(transform=None, steps=2).fit(Xs=a, Xt=b)
+    chosen = lrmf.default_transform((features,))
+    assert isinstance(chosen, lrmf.RealNVP) == (features == 2)
+    assert model.get_params()["transform"] is None
+    again = small(transform=chosen, steps=2).fit(Xs=a, Xt=b)
+    np.testing.assert_array_equal(model.transform(a), again.transform(a))
+    model.save(tmp_path / "model.npz")
+    loaded = lrmf.LRMF.load(tmp_path / "model.npz")
+    assert loaded.get_params()["transform"] == chosen
+    np.testing.assert_array_equal(model.transform(a), loaded.transform(a))
 
 
 def test_get_params_names_the_constructors_arguments():

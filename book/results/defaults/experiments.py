@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,8 @@ __all__ = ["clusters", "compute", "runs"]
 FRESH = range(1000, 1050)
 HELD_OUT = 1000  # added to a seed: that of the points that nothing is fitted to
 DIMENSIONS = (16, 2, 64, 8)
+#: So many of the fresh seeds for pairs of clusters, and for what else is beside the moons of LRMF.
+PAIRS, OTHERS = 3, 10
 
 METHODS: dict[str, Callable[..., Any]] = {
     "LRMF": lrmf.LRMF,
@@ -29,8 +32,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "GaussianOT": lambda **_: lrmf.GaussianOT(),
     "identity": lambda **_: None,
 }
-#: For more features than a few: a deeper map of narrower networks, and fewer steps.
-DEEP = {"blocks": 8, "width": 32, "steps": 3000}
+#: Features, and points a side, at the ends of what the defaults are meant for.
+SIZES = ((2, 200), (16, 500), (64, 100_000))
 #: A step of an ordinary differential equation's flow costs ten of another's.
 FEWER_STEPS = {"steps": 2000, "learning_rate": 3e-3}
 
@@ -48,21 +51,30 @@ def runs(steps: int | None = None) -> Iterator[Run]:
             settings=settings | options | tiny,
         )
 
+    def clusters_by(method: str, d: int, seed: int, distortion: str = "bent", **size: int) -> Run:
+        settings = {"data": "clusters", "seed": seed, "d": d, "distortion": distortion}
+        trained = {} if method in ("identity", "GaussianOT") else tiny
+        where = " ".join([f"clusters {distortion} {d}", *(f"n={n}" for n in size.values()), method])
+        return Run(
+            name=where + ("" if seed == FRESH[0] else f" seed {seed}"),
+            compute=compute,
+            settings=settings | {"method": method} | size | trained,
+        )
+
     for seed in FRESH:
         yield moons("LRMF", seed)
     for seed in FRESH[:3]:
         yield moons("LRMF", seed, backend="tfp")
+    for seed, d in itertools.product(FRESH[:PAIRS], DIMENSIONS):
+        for method in ("identity", "GaussianOT", "LRMF", "MMDFlow", "EMDFlow"):
+            yield clusters_by(method, d, seed)
     for d in DIMENSIONS:
-        for method in ("identity", "GaussianOT", "LRMF", "deep LRMF", "MMDFlow", "EMDFlow"):
-            trained = {} if method in ("identity", "GaussianOT") else tiny
-            settings = {"data": "clusters", "seed": 1000, "d": d, "distortion": "bent"}
-            yield Run(
-                name=f"clusters bent {d} {method}",
-                compute=compute,
-                settings={**settings, "method": method.removeprefix("deep "), **trained}
-                | (DEEP | trained if method == "deep LRMF" else {}),
-            )
-    for seed in FRESH[:3]:
+        for method in ("identity", "GaussianOT", "LRMF"):
+            yield clusters_by(method, d, FRESH[0], distortion="affine")
+    for d, n in SIZES:
+        for method in ("identity", "GaussianOT", "LRMF"):
+            yield clusters_by(method, d, FRESH[0], n=n)
+    for seed in FRESH[:OTHERS]:
         yield moons("AUB", seed)
         yield moons("LRMF", seed, 50.0)
         yield moons("FFJORD", seed, **FEWER_STEPS)
@@ -85,9 +97,6 @@ def compute(
     trained: dict[str, Any] = {}
     if method not in ("GaussianOT", "identity"):
         trained = {"seed": seed, "progress": False}
-    if "blocks" in options:
-        width = options.pop("width")
-        trained["transform"] = lrmf.RealNVP(blocks=options.pop("blocks"), hidden=(width, width))
     model = METHODS[method](**trained, **options)
     moved = (
         a_test if model is None else model.fit(Xs=train.source, Xt=train.target).transform(a_test)
