@@ -23,8 +23,11 @@ DIMENSIONS = (16, 2, 64, 8)
 #: So many of the fresh seeds for pairs of clusters, and for what else is beside the moons of LRMF.
 PAIRS, OTHERS = 3, 10
 
+#: The default in the plane.
+WIDE = lrmf.RealNVP(hidden=(64, 64))
 METHODS: dict[str, Callable[..., Any]] = {
     "LRMF": lrmf.LRMF,
+    "wide LRMF": lambda **options: lrmf.LRMF(transform=WIDE, **options),
     "AUB": lrmf.AUB,
     "FFJORD": lambda **options: lrmf.LRMF(transform=lrmf.FFJORD(), **options),
     "MMDFlow": lrmf.MMDFlow,
@@ -66,7 +69,8 @@ def runs(steps: int | None = None) -> Iterator[Run]:
     for seed in FRESH[:3]:
         yield moons("LRMF", seed, backend="tfp")
     for seed, d in itertools.product(FRESH[:PAIRS], DIMENSIONS):
-        for method in ("identity", "GaussianOT", "LRMF", "MMDFlow", "EMDFlow"):
+        wide = ("wide LRMF",) if d > 2 else ()  # in the plane it is the default
+        for method in ("identity", "GaussianOT", "LRMF", *wide, "MMDFlow", "EMDFlow"):
             yield clusters_by(method, d, seed)
     for d in DIMENSIONS:
         for method in ("identity", "GaussianOT", "LRMF"):
