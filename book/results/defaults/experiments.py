@@ -23,14 +23,15 @@ DIMENSIONS = (16, 2, 64, 8)
 #: So many of the fresh seeds for pairs of clusters, and for what else is beside the moons of LRMF.
 PAIRS, OTHERS = 3, 10
 
-#: The default in the plane.
-WIDE = lrmf.RealNVP(hidden=(64, 64))
+#: The default of LRMF in the plane and of other flows everywhere, and that of LRMF beyond.
+WIDE, SMALL = lrmf.RealNVP(hidden=(64, 64)), lrmf.default_transform((8,))
 METHODS: dict[str, Callable[..., Any]] = {
     "LRMF": lrmf.LRMF,
     "wide LRMF": lambda **options: lrmf.LRMF(transform=WIDE, **options),
     "AUB": lrmf.AUB,
     "FFJORD": lambda **options: lrmf.LRMF(transform=lrmf.FFJORD(), **options),
     "MMDFlow": lrmf.MMDFlow,
+    "small MMDFlow": lambda **options: lrmf.MMDFlow(transform=SMALL, **options),
     "EMDFlow": lrmf.EMDFlow,
     "GaussianOT": lambda **_: lrmf.GaussianOT(),
     "identity": lambda **_: None,
@@ -69,8 +70,8 @@ def runs(steps: int | None = None) -> Iterator[Run]:
     for seed in FRESH[:3]:
         yield moons("LRMF", seed, backend="tfp")
     for seed, d in itertools.product(FRESH[:PAIRS], DIMENSIONS):
-        wide = ("wide LRMF",) if d > 2 else ()  # in the plane it is the default
-        for method in ("identity", "GaussianOT", "LRMF", *wide, "MMDFlow", "EMDFlow"):
+        maps = ("wide LRMF", "small MMDFlow") if d > 2 else ()  # each with the other's T
+        for method in ("identity", "GaussianOT", "LRMF", "MMDFlow", "EMDFlow", *maps):
             yield clusters_by(method, d, seed)
     for d in DIMENSIONS:
         for method in ("identity", "GaussianOT", "LRMF"):
