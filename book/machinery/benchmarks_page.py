@@ -31,18 +31,20 @@ _NAMES = {
 
 
 def document(folder: Path = RESULTS) -> dict[str, Any]:
-    """The last result file, and as ``images`` that of ``python -m benchmarks.images``, if any.
+    """The last result file; and the last of each comparison of ``python -m benchmarks.images``.
 
     Their names are dates.
     """
-    found = _newest(folder)
-    if (folder / "images").is_dir():
-        found["images"] = _newest(folder / "images")
-    return found
+    found = _read(max(folder.glob("*.json"), key=lambda path: path.name))
+    images: dict[str, Any] = {}
+    for path in sorted((folder / "images").glob("*.json")):
+        run = _read(path)
+        made = {key: run[key] for key in ("date", "machine")}
+        images |= {key: made | run[key] for key in ("speed", "bits") if key in run}
+    return found | ({"images": images} if images else {})
 
 
-def _newest(folder: Path) -> dict[str, Any]:
-    path = max(folder.glob("*.json"), key=lambda path: path.name)
+def _read(path: Path) -> dict[str, Any]:
     read: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
     return read
 
@@ -170,7 +172,7 @@ def _images(found: Mapping[str, Any]) -> list[str]:
     images = found.get("images")
     if not images:
         return []
-    speed, machine = images["speed"], images["machine"]
+    speed, machine = images["speed"], images["speed"]["machine"]
     size, peers = speed["size"], speed["peers"]
     side = f"{size['pixels']} × {size['pixels']}"
     ratio = peers["lrmf-jax"]["steps_per_cpu_second"]["ratio_to_normflows"]
@@ -182,7 +184,7 @@ def _images(found: Mapping[str, Any]) -> list[str]:
             f"One step of LRMF with two Glows of {side} pixels, {size['levels']} levels of "
             f"{size['steps']} steps, {size['filters']} filters, {speed['batch']} + "
             f"{speed['batch']} images, in lrmf and by normflows' blocks, put together in the same "
-            f"way. Measured on {images['date'][:10]}, on one core each of a machine that had other "
+            f"way. Measured on {speed['date'][:10]}, on one core each of a machine that had other "
             f"work (a load of {machine['load_average_before']:.0f} on {machine['cores']} cores): "
             f"so the processes take turns, what counts is a second of the *processor*, and ratios "
             f"are those of one turn to the next. JAX {peers['lrmf-jax']['versions']['jax']}, "
@@ -200,7 +202,7 @@ def _images(found: Mapping[str, Any]) -> list[str]:
         )
     lines += [
         "",
-        f"That is {_few(ratio)} times normflows.",
+        f"In the processor's seconds that is {_few(ratio)} times normflows.",
         "",
     ]
     return [*lines, *_bits(images["bits"])] if "bits" in images else lines
