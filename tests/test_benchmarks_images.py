@@ -111,11 +111,13 @@ def test_the_grid_grows_until_the_best_lies_inside():
     for rate, value in zip(images.LEARNING_RATES, (3.0, 2.0, 1.0), strict=True):
         assert images._next_rate(tried) == rate
         tried[rate] = {"bits_per_dimension": value}
-    assert images._next_rate(tried) == 2 * third
-    tried[2 * third] = {"bits_per_dimension": 1.5}
+    assert images._next_rate(tried) == 4 * third
+    tried[4 * third] = {"bits_per_dimension": 1.5}
+    assert images._next_rate(tried) is None
+    tried[4 * third] = {"bits_per_dimension": None}  # it diverged
     assert images._next_rate(tried) is None
     low = {rate: {"bits_per_dimension": rate} for rate in images.LEARNING_RATES}
-    assert images._next_rate(low) == first / 2
+    assert images._next_rate(low) == first / 4
 
 
 def test_paths_of_a_machine_are_not_written_down():
@@ -132,6 +134,6 @@ def test_a_slow_run_is_told_on_the_page_and_misses_its_budget():
     speed["ratio_to_normflows"] = {"median": 1.2, "min": 1.1, "max": 1.3}
     text = benchmarks_page.page_text(document)
     assert f"| {what} | >= 1.5x | 1.2x | **no** |" in text
-    assert "That is 1.20 (1.10 to 1.30) times normflows." in text
+    assert "that is 1.20 (1.10 to 1.30) times normflows." in text
     del document["images"]
     assert "## Images" not in benchmarks_page.page_text(document)

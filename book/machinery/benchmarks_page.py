@@ -217,7 +217,8 @@ def _bits(bits: Mapping[str, Any]) -> list[str]:
             f"{size['pixels']} × {size['pixels']} pixels: {images['report']['learned']:,} of them, "
             f"{bits['steps']} steps of {bits['batch']} digits, the same ones with the same uniform "
             f"noise for both, Adam with one schedule. Each has the learning rate that is best for "
-            f"it by {images['tuning']['held_out']:,} other digits, in a grid that holds it inside. "
+            f"it by {images['tuning']['held_out']:,} other digits, in a grid of factors of four "
+            "that holds it inside. So few steps tell how soon a flow learns, not how far it gets. "
             f"Bits per dimension of {images['report']['held_out']:,} held-out digits, mean ± "
             f"standard deviation of {seeds} seeds; seconds of the processor for a fit."
         ),
