@@ -14,6 +14,7 @@ from joblib.parallel import ThreadingBackend
 from book.machinery.config import ROOT
 from book.results import __main__ as every, runner
 from book.results.comparison import experiments as comparison
+from book.results.meshes import experiments as meshes
 from book.results.runner import Run, rounded
 
 RESULTS = ROOT / "book" / "results"
@@ -271,3 +272,18 @@ def test_the_comparison_reports_the_settings_that_its_search_chose():
     assert document["chosen"] == rounded(comparison.CHOSEN)
     # On pairs that are not reported.
     assert not set(comparison.TUNING_SEEDS) & set(comparison.SEEDS)
+
+
+def test_the_meshes_report_the_rates_that_their_search_chose():
+    document = json.loads((RESULTS / "meshes" / "runs.json").read_text(encoding="utf8"))
+    assert meshes.choose(document["runs"]) == meshes.CHOSEN
+    assert document["chosen"] == rounded(meshes.CHOSEN)
+    assert meshes.TUNING_SEED not in meshes.SEEDS
+    for method, rate in meshes.CHOSEN.items():
+        tried = [
+            run["settings"]["learning_rate"]
+            for name, run in document["runs"].items()
+            if name.startswith("tuning") and run["settings"]["method"] == method
+        ]
+        assert set(meshes.RATES) <= set(tried)
+        assert min(tried) < rate < max(tried), f"{method}: nothing was tried beyond the best rate"
