@@ -198,7 +198,7 @@ GRIDS: dict[str, list[Settings]] = {
 #: regularization of plans, whose limit has rows of its own, "emd" and "emd-plan".
 FURTHER: dict[str, list[Settings]] = {
     "mmd": _grid(bandwidths=KERNELS[:2], learning_rate=(3e-5, 1e-4)),
-    "sinkhorn": _grid(regularization=(0.02, 0.1), learning_rate=(1e-4,)),
+    "sinkhorn": _grid(regularization=(0.02, 0.1), learning_rate=(3e-5, 1e-4)),
     "back-to-back": _grid(schedule=("cosine",), learning_rate=(1e-2, 3e-2)),
     "sn-gan": _grid(learning_rate=(3e-4, 1e-3), adversary_learning_rate=(1e-2,)),
     "adversarial": [
