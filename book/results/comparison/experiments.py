@@ -18,7 +18,6 @@ from sklearn.neighbors import KNeighborsClassifier
 import lrmf
 from book.results.comparison.methods import (
     BY_LABELS,
-    CHOSEN,
     CLOSED,
     FLOW,
     GRIDS,
@@ -125,7 +124,7 @@ def at_an_edge(chosen: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for method, settings in chosen.items():
         for name, value in settings.items():
             tried = {one[name] for one in GRIDS[method] if not isinstance(one[name], (str, list))}
-            if len(tried) > 2 and value in (min(tried), max(tried)):
+            if len(tried) > 1 and value in (min(tried), max(tried)):
                 found.append(f"{method} {name}={value:g}")
     return found
 

@@ -1,4 +1,4 @@
-"""Flow matching from A to B by ott-jax, which only this command needs: ``pip install ott-jax flax``.
+"""Flow matching from A to B by ott-jax: ``pip install 'lrmf[bench]'``.
 
 Lipman et al. (2023); with ``coupled``, minibatches are paired by an optimal plan (Tong et al.,
 2024).
@@ -19,7 +19,7 @@ from ott.neural.networks.velocity_field.mlp import MLP
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-__all__ = ["FlowMatching"]
+__all__ = ["FlowMatching", "pairing"]
 
 _SOLVER_STEPS = 50
 
@@ -56,7 +56,7 @@ class FlowMatching:
         if self.coupled:
             here, there = np.asarray(a), np.asarray(b)
             for i, j in zip(*rows, strict=True):
-                j[:] = j[linear_sum_assignment(cdist(here[i], there[j], "sqeuclidean"))[1]]
+                j[:] = j[pairing(here[i], there[j])]
         model = MLP(a.shape[1], hidden_dims=[self.width] * 3, rngs=nnx.Rngs(self.seed))
         static, arrays = nnx.split(model)
         adam = optax.adam(optax.cosine_decay_schedule(self.learning_rate, self.steps))
@@ -82,6 +82,7 @@ class FlowMatching:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Follow the field from time 0 to 1, by a midpoint rule of `_SOLVER_STEPS` steps."""
+
         @jax.jit
         @jax.vmap
         def follow(x: Any) -> Any:
@@ -95,3 +96,8 @@ class FlowMatching:
 
     def _standard(self, x: np.ndarray) -> np.ndarray:
         return (np.asarray(x) - self._mean) / self._scale
+
+
+def pairing(x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+    """Which row of x1 the plan of least squared distance gives to each row of x0 ``(n,)``."""
+    return np.asarray(linear_sum_assignment(cdist(x0, x1, "sqeuclidean"))[1])

@@ -194,8 +194,9 @@ GRIDS: dict[str, list[Settings]] = {
         regularization=tuple(float(f"{x:.2g}") for x in np.geomspace(0.003, 3.0, 12))
     ),
 }
-#: Where the best of twelve lay at an edge, the grid was extended until it no longer did; but for the
-#: regularization of plans, whose limit has rows of its own, "emd" and "emd-plan".
+#: Where the best of twelve lay at an edge, the grid was extended until it no longer did. But not
+#: for the regularization of plans, whose limit has rows of its own, "emd" and "emd-plan", nor for
+#: the width of flow matching, of which the larger of two was chosen.
 FURTHER: dict[str, list[Settings]] = {
     "mmd": _grid(bandwidths=KERNELS[:2], learning_rate=(3e-5, 1e-4)),
     "sinkhorn": _grid(regularization=(0.02, 0.1), learning_rate=(3e-5, 1e-4)),
