@@ -1,239 +1,235 @@
-"""Glow LRMF on images, ours against normflows: ``python -m benchmarks.images``.
+"""Glow on images, ours against normflows: ``python -m benchmarks.images``.
 
-Steps per second at 16 x 16 pixels, 2 levels of 4 steps, 64 filters, 128 + 128 images, each in a
-process of its own, turn about. normflows may live in another environment than lrmf:
-``--peer-python /path/to/python`` names one with torch and normflows.
+Two comparisons in one run, each peer on one core, so that a busy machine slows both alike (on more,
+PyTorch's threads wait for each other and use up the processor's time while they do). *Speed*: steps
+of LRMF at 16 x 16 pixels, 2 levels of 4 steps, 64 filters, 128 + 128 images; the processes live
+side by side and take turns, and ratios are taken turn by turn. *Likelihood*: bits per dimension of
+held-out MNIST digits, shrunk whole to 16 x 16, after as many steps of the same Glow on the same
+minibatches with the same noise. The learning rate is what is best for each by digits of neither
+set, with a seed that is not reported; the grid grows until the best lies inside.
 
-T and S are the same architecture in all: squeezes, couplings with filters of 3, 1 and 3 pixels,
-invertible 1 x 1 convolutions by LU factors, and norms; noise keeps the image's shape. Each starts
-from its own arrays, on which speed does not depend; the networks' numbers of parameters are
-compared.
+normflows may live in another environment than lrmf: ``--peer-python /path/to/python`` names one
+with torch and normflows. MNIST is looked for as `lrmf.data.digits_pair` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
+import math
+import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["main", "network_parameters"]
+from benchmarks.glows import PEERS, Size
+from benchmarks.hardware import describe
+from benchmarks.training import summary
+from benchmarks.worker import Worker
+
+__all__ = ["SIZE", "main", "rates", "summarised"]
 
 RESULTS = Path(__file__).resolve().parent / "results" / "images"
-SIZE, LEVELS, STEPS, FILTERS, BATCH, ROWS = 16, 2, 4, 64, 128, 1000
-NAMES = ("lrmf-jax", "lrmf-tfp", "normflows")
-BUDGET = 1.5
-CHUNK = 5
+SIZE = Size(pixels=16, levels=2, steps=4, filters=64)
+BATCH = 128
+BITS_BATCH = 64
+LEARNING_RATES = (2e-3, 8e-3, 3.2e-2)
+"""Four times the greatest or a fourth of the least comes next where that is the best."""
+
+TUNING_SEED, SEEDS = 99, (0, 1, 2)
+WARM_UP = 50
+LEARNED_BY = ("lrmf-jax", "normflows")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure what the arguments ask for, print it, and write one dated file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.images", description=__doc__)
-    parser.add_argument("--child", choices=NAMES, help=argparse.SUPPRESS)
-    parser.add_argument("--peers", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--peer-python", default=sys.executable, help="has torch and normflows")
-    parser.add_argument("--seconds", type=float, default=20.0, help="per peer and round")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds over all peers")
+    parser.add_argument("--seconds", type=float, default=4.0, help="the processor's, of a turn")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each; 0 leaves speed out")
+    parser.add_argument("--steps", type=int, default=150, help="of a density; 0 leaves bits out")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     options = parser.parse_args(arguments)
-    if options.child:
-        print(json.dumps(_child(options.child, options.seconds)))
-        return 0
-    from benchmarks.hardware import describe
-    from benchmarks.training import summary
-
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in options.peers}
-    for turn in range(options.repeats):
-        for name in options.peers[:: 1 if turn % 2 == 0 else -1]:
-            python = options.peer_python if name == "normflows" else sys.executable
-            runs[name].append(_run(python, name, options.seconds))
-    counts = {name: found[0]["network_parameters"] for name, found in runs.items()}
-    if len(set(counts.values())) > 1:
-        raise ValueError(f"the networks differ: {counts} parameters")
+    machine = describe()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     document: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": describe(),
-        "workload": {
-            "size": SIZE,
-            "levels": LEVELS,
-            "steps": STEPS,
-            "filters": FILTERS,
-            "batch": BATCH,
-        },
-        "network_parameters": counts,
-        "peers": {},
+        "command": f"python -m benchmarks.images {' '.join(_without_paths(arguments))}".strip(),
+        "machine": machine,
     }
-    for name, found in runs.items():
-        speeds = [run["steps_per_second"] for run in found]
-        by_cpu = [run["steps_per_cpu_second"] for run in found]
-        document["peers"][name] = {
-            "steps_per_second": {"rounds": speeds, **summary(speeds)},
-            "steps_per_cpu_second": {"rounds": by_cpu, **summary(by_cpu)},
-            "peak_memory_bytes": max(run["peak_memory_bytes"] for run in found),
-            "version": found[0]["version"],
+    with ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(_worker(name, options.peer_python)) for name in options.peers
         }
-        if "normflows" in runs:
-            others = runs["normflows"]
-            for key in ("steps_per_second", "steps_per_cpu_second"):
-                ratios = [a[key] / b[key] for a, b in zip(found, others, strict=True)]
-                document["peers"][name][key]["ratio_to_normflows"] = summary(ratios)
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"{document['date'].replace(':', '')}.json"
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    for name, peer in document["peers"].items():
-        speed = peer["steps_per_second"]
-        ratio = speed.get("ratio_to_normflows", {}).get("median")
-        print(
-            f"{name:10} {speed['median']:.2f} ({speed['min']:.2f}-{speed['max']:.2f}) steps/s, "
-            f"{peer['steps_per_cpu_second']['median']:.2f} per second of processor, "
-            f"{peer['peak_memory_bytes'] / 1e9:.2f} GB"
-            + ("" if ratio is None else f", {ratio:.2f} x normflows (budget {BUDGET} in JAX)")
-        )
-    print(f"written to {path}")
+        if options.rounds:
+            document["speed"] = _speed(workers, options.rounds, options.seconds)
+            _write(document, options.output)
+        if options.steps:
+            document["bits"] = _bits(workers, options.steps)
+    machine["load_average_after"] = round(os.getloadavg()[0], 2)
+    print(json.dumps(document, indent=1))
+    print(f"written to {_write(document, options.output)}")
     return 0
 
 
-def network_parameters(channels: int = 1) -> int:
-    """How many numbers the couplings' networks of one flow have."""
-    total, c = 0, channels
-    for _ in range(LEVELS):
-        c *= 4
-        sizes = ((9, c // 2, FILTERS), (1, FILTERS, FILTERS), (9, FILTERS, c))
-        total += STEPS * sum(k * i * o + o for k, i, o in sizes)
-        c //= 2
-    return total
+def rates(steps: int, greatest: float) -> list[float]:
+    """The learning rate of each step: up to the greatest, and down to zero as a cosine."""
+    k = np.arange(steps)
+    up = np.minimum(1.0, (k + 1) / WARM_UP)
+    return list((greatest * up * 0.5 * (1 + np.cos(np.pi * k / steps))).tolist())
 
 
-def _run(python: str, name: str, seconds: float) -> dict[str, Any]:
-    command = [python, "-m", "benchmarks.images", "--child", name, "--seconds", str(seconds)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise RuntimeError(f"{name} failed:\n{found.stderr[-4000:]}")
-    decoded: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
-    return decoded
+def summarised(turns: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, Any]:
+    """Steps by the clock and by the processor's, and turn by turn their ratios to normflows'."""
+    found: dict[str, Any] = {}
+    for name, own in turns.items():
+        found[name] = {}
+        for clock in ("seconds", "cpu_seconds"):
+            speeds = [turn["steps"] / turn[clock] for turn in own]
+            key = f"steps_per_{clock.removesuffix('s')}"
+            found[name][key] = {"rounds": speeds, **summary(speeds)}
+            if "normflows" in turns and name != "normflows":
+                others = [turn["steps"] / turn[clock] for turn in turns["normflows"]]
+                ratios = [a / b for a, b in zip(speeds, others, strict=True)]
+                found[name][key]["ratio_to_normflows"] = summary(ratios)
+    return found
 
 
-def _child(name: str, seconds: float) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    data = rng.normal(size=(2, ROWS, SIZE, SIZE, 1)).astype(np.float32)
-    build = _normflows if name == "normflows" else _ours
-    run, parameters, version = build(name, data)
-    run(rng.integers(ROWS, size=(CHUNK, 2, BATCH)))  # compiles
-    run(rng.integers(ROWS, size=(CHUNK, 2, BATCH)))
-    steps, began, cpu = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - began < seconds:
-        losses = run(rng.integers(ROWS, size=(CHUNK, 2, BATCH)))
-        steps += CHUNK
-    if not np.isfinite(losses).all():
-        raise ValueError(f"{name}: the loss is {losses}")
+def _speed(workers: Mapping[str, Worker], rounds: int, seconds: float) -> dict[str, Any]:
+    turns: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+    built = {
+        name: worker.ask("aligner", peer=name, size=asdict(SIZE), batch=BATCH)
+        for name, worker in workers.items()
+    }
+    counts = {name: found["network_parameters"] for name, found in built.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"the networks differ: {counts} parameters")
+    for turn in range(rounds):
+        for name in list(workers)[:: 1 if turn % 2 == 0 else -1]:
+            turns[name].append(workers[name].ask("time", seconds=seconds))
+            _say(f"turn {turn + 1} of {rounds}, {name}: {turns[name][-1]}")
+    own = summarised(turns)
     return {
-        "steps_per_second": steps / (time.perf_counter() - began),
-        "steps_per_cpu_second": steps / (time.process_time() - cpu),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "network_parameters": parameters,
-        "version": version,
+        "size": asdict(SIZE),
+        "batch": BATCH,
+        "network_parameters": next(iter(counts.values())),
+        "peers": {
+            name: own[name] | {"peak_memory_bytes": worker.peak_memory(), **built[name]}
+            for name, worker in workers.items()
+        },
     }
 
 
-Built = tuple[Callable[[np.ndarray], np.ndarray], int, str]
+def _bits(workers: Mapping[str, Worker], steps: int) -> dict[str, Any]:
+    """Bits per dimension: the learning rate by one seed and digits of its own, then the seeds."""
+    sets = _digits()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, images in sets.items():
+            np.savez(Path(folder) / f"{name}.npz", **images)
 
-
-def _ours(name: str, data: np.ndarray) -> Built:
-    import lrmf
-    from lrmf.backends.base import Role
-    from lrmf.models import Density, Flow
-    from lrmf.objectives import likelihood_ratio
-
-    backend = lrmf.get_backend(name.removeprefix("lrmf-"))
-    spec, shape = lrmf.Glow(levels=LEVELS, steps=STEPS, hidden=FILTERS), (SIZE, SIZE, 1)
-    arrays = {
-        role: spec.init(shape, np.random.default_rng(k))
-        for k, role in enumerate(("transform", "density"))
-    }
-    roles = (Role("transform", Flow, spec, shape), Role("density", Density, spec, shape))
-    sides = {"source": data[0], "target": data[1]}
-    trainer = backend.trainer(
-        likelihood_ratio, roles, arrays, sides, gradient_clip=10.0, dtype="float32"
-    )
-    count = sum(x.size for key, x in arrays["density"].items() if "/coupling/" in key)
-
-    def run(rows: np.ndarray) -> np.ndarray:
-        indices = {side: rows[:, k] for k, side in enumerate(("source", "target"))}
-        return trainer.run(indices, np.full(len(rows), 1e-4))
-
-    return run, count, lrmf.__version__
-
-
-def _normflows(name: str, data: np.ndarray) -> Built:
-    from importlib.metadata import version
-
-    import normflows as nf  # type: ignore[import-untyped]
-    import torch
-    from torch import nn
-
-    class Glow(nn.Module):
-        """Two levels, image to image."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.squeeze = nf.flows.Squeeze()  # its inverse is the squeeze
-            self.levels = nn.ModuleList(
-                nn.ModuleList(nf.flows.GlowBlock(c, FILTERS) for _ in range(STEPS)) for c in (4, 8)
+        def learned(peer: str, which: str, rate: float, seed: int) -> dict[str, Any]:
+            own = workers[peer].ask(
+                "density",
+                peer=peer,
+                path=str(Path(folder) / f"{which}.npz"),
+                size=asdict(SIZE),
+                batch=BITS_BATCH,
+                rates=rates(steps, rate),
+                seed=seed,
             )
+            _say(f"{peer} {which} {rate:g} seed {seed}: {own}")
+            # A fit that diverged has no bits.
+            return {key: value if np.isfinite(value) else None for key, value in own.items()}
 
-        def forward(self, z: Any, level: int = 0) -> Any:
-            z, total = self.squeeze.inverse(z)[0], 0.0
-            if level + 1 < LEVELS:
-                done, rest = z.chunk(2, dim=1)
-                rest, total = self(rest, level + 1)
-                z = torch.cat((done, rest), dim=1)
-            for block in self.levels[level]:
-                z, log_det = block(z)
-                total = total + log_det
-            return self.squeeze(z)[0], total
+        found: dict[str, Any] = {}
+        for peer in (name for name in workers if name in LEARNED_BY):
+            tuning: dict[float, dict[str, Any]] = {}
+            while (rate := _next_rate(tuning)) is not None:
+                tuning[rate] = learned(peer, "tuning", rate, TUNING_SEED)
+            best = _best(tuning)
+            found[peer] = {
+                "tuning": {f"{rate:g}": tuning[rate] for rate in sorted(tuning)},
+                "learning_rate": best,
+                "seeds": [learned(peer, "report", best, seed) for seed in SEEDS],
+            }
+    return {
+        "size": asdict(SIZE),
+        "batch": BITS_BATCH,
+        "steps": steps,
+        "images": {
+            name: {part: len(x) for part, x in images.items()} for name, images in sets.items()
+        },
+        "peers": found,
+    }
 
-        def inverse(self, x: Any, level: int = 0) -> Any:
-            x, total = self.squeeze.inverse(x)[0], 0.0
-            for block in reversed(self.levels[level]):
-                x, log_det = block.inverse(x)
-                total = total + log_det
-            if level + 1 < LEVELS:
-                done, rest = x.chunk(2, dim=1)
-                rest, log_det = self.inverse(rest, level + 1)
-                x, total = torch.cat((done, rest), dim=1), total + log_det
-            return self.squeeze(x)[0], total
 
-    transform, density = Glow(), Glow()
-    images = torch.from_numpy(np.moveaxis(data, -1, 2).copy())
-    weights = [*transform.parameters(), *density.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=1e-4)
+def _best(tuning: Mapping[float, Mapping[str, Any]]) -> float:
+    bits = {rate: own["bits_per_dimension"] for rate, own in tuning.items()}
+    return min(bits, key=lambda rate: math.inf if bits[rate] is None else bits[rate])
 
-    def step(rows: Any) -> float:
-        a, b = images[0][rows[0]], images[1][rows[1]]
-        moved, log_det = transform(a)
-        z, inverse_log_det = density.inverse(torch.cat((moved, b)))
-        log_prob = inverse_log_det - 0.5 * (z**2).sum(dim=(1, 2, 3))
-        n = len(a)
-        loss = -(log_det + log_prob[:n]).mean() - log_prob[n:].mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights, 10.0)
-        optimiser.step()
-        return float(loss)
 
-    def run(rows: np.ndarray) -> np.ndarray:
-        return np.array([step(torch.from_numpy(row)) for row in rows])
+def _next_rate(tuning: Mapping[float, Mapping[str, Any]]) -> float | None:
+    """The next learning rate to try; ``None`` when the best one lies inside."""
+    for rate in LEARNING_RATES:
+        if rate not in tuning:
+            return rate
+    best = _best(tuning)
+    if best == max(tuning):
+        return 4 * best
+    return best / 4 if best == min(tuning) else None
 
-    count = sum(p.numel() for key, p in density.named_parameters() if ".flows.0." in key)
-    return run, count, version("normflows")
+
+def _digits() -> dict[str, dict[str, np.ndarray]]:
+    """MNIST's digits in whole numbers: a part to learn from, and two that it does not hold."""
+    from lrmf.data import digits_pair
+
+    train, test = (
+        np.rint(255 * digits_pair(split=s, size=SIZE.pixels, fallback=False).target).astype(
+            np.uint8
+        )[..., np.newaxis]
+        for s in ("train", "test")
+    )
+    order = np.random.default_rng(0).permutation(len(train))
+    learned, chosen_by = train[order[1000:]], train[order[:1000]]
+    return {
+        "tuning": {"learned": learned, "held_out": chosen_by},
+        "report": {"learned": learned, "held_out": test},
+    }
+
+
+def _worker(name: str, peer_python: str) -> Worker:
+    python = peer_python if name == "normflows" else sys.executable
+    return Worker(name, module="benchmarks.glows.worker", python=python)
+
+
+def _write(document: dict[str, Any], folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{document['date'].replace(':', '')}.json"
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _without_paths(arguments: Sequence[str]) -> list[str]:
+    """The arguments less those that name places of this machine."""
+    kept, skip = [], False
+    for argument in arguments:
+        if not skip and argument not in ("--peer-python", "--output"):
+            kept.append(argument)
+        skip = argument in ("--peer-python", "--output")
+    return kept
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Flow matching in ott-jax beside LRMF: seconds from two samples to a map, and what became of it.
 
 Other work than LRMF's, so steps are not compared: each trains as many as LRMF does by default, and
-the same judge looks at what comes out. Flow matching pairs the points of a batch either as they
-come or by the batch's optimal plan. Every run has a process of its own.
+the same judge looks at what comes out. Flow matching is that of the book's comparison, with the
+settings that its search chose; it pairs the points of a batch either as they come or by the batch's
+optimal plan. Every run has a process of its own.
 """
 
 from __future__ import annotations
@@ -21,12 +22,21 @@ from benchmarks.cold import timed_child
 from benchmarks.hardware import peak_memory
 from benchmarks.report import summarised
 
-__all__ = ["METHODS", "available", "flow_matching", "likelihood_ratio", "measure", "pairing"]
+__all__ = ["METHODS", "available", "flow_matching", "likelihood_ratio", "measure"]
 
 METHODS = ("lrmf-jax", "matching", "matching, plans")
-BATCH, LEARNING_RATE, HIDDEN = 256, 1e-3, (128, 128, 128)
 #: What a run imports: of flow matching, and of LRMF.
-NEEDED = (("jax", "optax", "flax.nnx", "ott.neural.methods.flow_matching"), ("jax", "optax"))
+NEEDED = (
+    (
+        "jax",
+        "optax",
+        "flax.nnx",
+        "ott.neural.methods.flow_matching",
+        "book.results.comparison.methods",
+        "book.results.comparison.flow_matching",
+    ),
+    ("jax", "optax"),
+)
 Map = Callable[[np.ndarray], np.ndarray]
 
 
@@ -64,45 +74,11 @@ def flow_matching(
     source: np.ndarray, target: np.ndarray, seed: int, *, plans: bool, steps: int
 ) -> tuple[Map, int]:
     """A velocity field between the two samples by ott-jax, and how many numbers it has."""
-    import jax
-    import optax
-    from flax import nnx  # type: ignore[import-not-found]
-    from ott.neural.methods import flow_matching as fm  # type: ignore[import-not-found]
-    from ott.neural.networks.velocity_field.mlp import MLP  # type: ignore[import-not-found]
+    from book.results.comparison.methods import CHOSEN, make
 
-    pooled = np.concatenate([source, target])
-    mean, scale = pooled.mean(axis=0), pooled.std(axis=0)
-    sides = [((x - mean) / scale).astype(np.float32) for x in (source, target)]
-    width = sides[0].shape[1]
-    field = MLP(width, hidden_dims=HIDDEN, time_enc_num_freqs=4, rngs=nnx.Rngs(seed))
-    optimizer = nnx.Optimizer(field, optax.adam(LEARNING_RATE), wrt=nnx.Param)
-
-    @nnx.jit
-    def step(model: Any, state: Any, key: Any, x0: Any, x1: Any) -> Any:
-        return fm.flow_matching_step(model, state, fm.interpolate_samples(key, x0, x1))
-
-    rng, keys = np.random.default_rng(seed), jax.random.split(jax.random.key(seed), steps)
-    for key in keys:
-        x0, x1 = (x[rng.integers(len(x), size=BATCH)] for x in sides)
-        step(field, optimizer, key, x0, x1[pairing(x0, x1)] if plans else x1)
-
-    @nnx.jit
-    def move(model: Any, x: Any) -> Any:
-        return jax.vmap(lambda point: fm.evaluate_velocity_field(model, point).ys[-1])(x)
-
-    def transform(x: np.ndarray) -> np.ndarray:
-        moved = np.asarray(move(field, ((x - mean) / scale).astype(np.float32)))
-        return np.asarray(moved * scale + mean, dtype=np.float64)
-
-    return transform, sum(x.size for x in jax.tree.leaves(nnx.state(field, nnx.Param)))
-
-
-def pairing(x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
-    """Which row of x1 the plan of least squared distance gives to each row of x0 ``(n,)``."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(linear_sum_assignment(cdist(x0, x1, "sqeuclidean"))[1])
+    method = "ot-flow-matching" if plans else "flow-matching"
+    model = make(method, seed=seed, steps=steps, **CHOSEN[method]).fit(Xs=source, Xt=target)
+    return model.transform, model.parameters_
 
 
 def _run(method: str, seed: int) -> dict[str, Any]:

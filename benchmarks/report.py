@@ -39,6 +39,9 @@ RATIOS = (
 )
 """How many times the speed of normflows, by hidden width."""
 
+GLOW_RATIO = 1.5
+"""How many times the steps of normflows in a second of one core, of LRMF with Glow."""
+
 BUSY = 0.25
 
 
@@ -66,6 +69,11 @@ def budgets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         if name in peers and "normflows" in peers:
             ratio = peers[name]["ratio_to"]["normflows"]["median"]
             found.append(_at_least(f"{name} to normflows, hidden {hidden}", factor, ratio, "x"))
+    glows = document.get("images", {}).get("speed", {}).get("peers", {})
+    if {"lrmf-jax", "normflows"} <= glows.keys():
+        ratio = glows["lrmf-jax"]["steps_per_cpu_second"]["ratio_to_normflows"]["median"]
+        what = "lrmf-jax to normflows, Glow of 16 × 16 pixels"
+        found.append(_at_least(what, GLOW_RATIO, ratio, "x"))
     if "lrmf-jax" in by_width.get(512, {}):
         share = 100.0 * by_width[512]["lrmf-jax"]["share_on_own_shapes"]["median"]
         what = "lrmf-jax, share of the rate on its own shapes, hidden 512"

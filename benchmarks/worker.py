@@ -23,7 +23,7 @@ from benchmarks.hardware import matmul_rate, peak_memory
 from benchmarks.peers import PEERS, Peer, build
 from benchmarks.workload import Workload
 
-__all__ = ["ROOT", "Worker", "child_environment"]
+__all__ = ["ROOT", "Worker", "child_environment", "serve"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,11 +31,13 @@ ROOT = Path(__file__).resolve().parent.parent
 class Worker:
     """A child process that does what `ask` says, one request after the other."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, *, module: str = "benchmarks.worker", python: str = sys.executable
+    ) -> None:
         self.name = name
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed on exit
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker"],
+            [python, "-m", module],
             cwd=ROOT,
             env=child_environment(),
             stdin=subprocess.PIPE,
@@ -147,11 +149,11 @@ class _Session:
         return self._peer.step(self._workload.batches(steps, self._rng))
 
 
-def _serve() -> None:
+def serve(session: Any) -> None:
+    """Answer requests, each with the method of its name, until there are no more."""
     # Whatever a library prints must not end up among the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    session = _Session()
     for line in sys.stdin:
         arguments = json.loads(line)
         answer = getattr(session, arguments.pop("request"))(**arguments)
@@ -159,4 +161,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    serve(_Session())

@@ -302,12 +302,13 @@ class TestScaling:
 
 class TestMatching:
     def test_pairs_are_those_of_the_plan(self) -> None:
+        pytest.importorskip("ott")
+        from book.results.comparison.flow_matching import pairing
+
         rng = np.random.default_rng(0)
         x0, order = rng.normal(size=(20, 2)), rng.permutation(20)
-        np.testing.assert_array_equal(matching.pairing(x0, x0[order] + 0.01)[order], range(20))
+        np.testing.assert_array_equal(pairing(x0, x0[order] + 0.01)[order], range(20))
 
-    # ott-jax 0.6 calls what optax has renamed.
-    @pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")
     def test_a_field_moves_source_to_target(self) -> None:
         pytest.importorskip("ott")
         rng = np.random.default_rng(0)

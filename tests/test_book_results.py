@@ -13,7 +13,8 @@ from joblib.parallel import ThreadingBackend
 
 from book.machinery.config import ROOT
 from book.results import __main__ as every, runner
-from book.results.comparison import experiments as comparison
+from book.results.comparison import experiments as comparison, methods
+from book.results.meshes import experiments as meshes
 from book.results.runner import Run, rounded
 
 RESULTS = ROOT / "book" / "results"
@@ -264,10 +265,118 @@ def test_arrays_belong_to_saved_runs(name):
     assert {array.rpartition("/")[0] for array in arrays} <= document["runs"].keys()
 
 
-def test_the_comparison_reports_the_settings_that_its_search_chose():
-    document = json.loads((RESULTS / "comparison" / "runs.json").read_text(encoding="utf8"))
-    chosen = comparison.choose(document["runs"])
-    assert chosen == {method: comparison.CHOSEN[method] for method in comparison.GRIDS}
-    assert document["chosen"] == rounded(comparison.CHOSEN)
-    # On pairs that are not reported.
-    assert not set(comparison.TUNING_SEEDS) & set(comparison.SEEDS)
+def test_the_meshes_report_the_rates_that_their_search_chose():
+    document = json.loads((RESULTS / "meshes" / "runs.json").read_text(encoding="utf8"))
+    assert meshes.choose(document["runs"]) == meshes.CHOSEN
+    assert document["chosen"] == rounded(meshes.CHOSEN)
+    assert meshes.TUNING_SEED not in meshes.SEEDS
+    for method, rate in meshes.CHOSEN.items():
+        tried = [
+            run["settings"]["learning_rate"]
+            for name, run in document["runs"].items()
+            if name.startswith("tuning") and run["settings"]["method"] == method
+        ]
+        assert set(meshes.RATES) <= set(tried)
+        assert min(tried) < rate < max(tried), f"{method}: nothing was tried beyond the best rate"
+
+
+# The search of the comparison.
+
+
+@pytest.fixture
+def searched():
+    """What a search made, as far as its rule looks at it, by method and run; all alike."""
+    found = {method: {} for method in comparison.GRIDS}
+    for run in comparison.runs():
+        if run.name.startswith("tuning"):
+            numbers = {"accuracy": 0.5, "sliced_wasserstein": 0.5}
+            found[run.settings["method"]][run.name] = run.settings | numbers
+    return found
+
+
+def chosen(searched, method, **options):
+    made = {name: run for runs in searched.values() for name, run in runs.items()}
+    return comparison.choose(made, **options)[method]
+
+
+def own(run):
+    told = ("method", "seed", "accuracy", "sliced_wasserstein")
+    return {name: value for name, value in run.items() if name not in told}
+
+
+def test_the_search_takes_the_least_distance_whatever_the_labels_say(searched):
+    near, right = list(searched["lrmf"].values())[3:5]
+    near |= {"sliced_wasserstein": 0.1, "accuracy": 0.2}
+    right |= {"sliced_wasserstein": 0.2, "accuracy": 0.9}
+    assert chosen(searched, "lrmf") == own(near)
+
+
+def test_by_labels_it_takes_the_most_then_the_nearest(searched):
+    _, near, right, nearer = list(searched["emd"].values())[:4]
+    near |= {"sliced_wasserstein": 0.1}
+    right |= {"accuracy": 0.9}
+    nearer |= {"accuracy": 0.9, "sliced_wasserstein": 0.4}
+    assert chosen(searched, "emd", labels=True) == own(nearer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "edges"),
+    [
+        ({"density_blocks": 8, "learning_rate": 1e-3}, []),
+        ({"density_blocks": 4, "learning_rate": 1e-2}, ["density_blocks=4", "learning_rate=0.01"]),
+        (
+            {"density_blocks": 16, "learning_rate": 3e-4},
+            ["density_blocks=16", "learning_rate=0.0003"],
+        ),
+    ],
+)
+def test_the_least_and_the_largest_that_were_tried_are_edges(settings, edges):
+    assert comparison.at_an_edge({"lrmf": settings}) == [f"lrmf {edge}" for edge in edges]
+
+
+def test_words_and_lists_have_no_edges():
+    settings = {"bandwidths": [0.5, 1.0, 2.0], "learning_rate": 1e-3}
+    assert comparison.at_an_edge({"mmd": settings}) == []
+    assert comparison.at_an_edge({"emd": {"cost": "euclidean", "learning_rate": 1e-3}}) == []
+
+
+def test_no_chosen_setting_lies_at_an_edge_but_those_that_the_chapter_names():
+    assert comparison.at_an_edge(methods.CHOSEN) == [
+        "sinkhorn regularization=0.02",  # its limit is the method "emd"
+        "flow-matching width=128",  # of two
+        "ot-flow-matching width=128",
+        "entropic-ot regularization=0.003",  # its limit is "emd-plan"
+    ]
+
+
+def test_each_method_has_twelve_settings_before_its_grid_is_extended():
+    assert {
+        method: len(grid) - len(methods.FURTHER.get(method, ()))
+        for method, grid in methods.GRIDS.items()
+    } == dict.fromkeys(methods.GRIDS, 12)
+
+
+def test_no_setting_is_tried_twice():
+    for grid in methods.GRIDS.values():
+        assert len({json.dumps(settings) for settings in grid}) == len(grid)
+
+
+def test_no_data_of_the_search_are_reported():
+    tuned, reported = set(), set()
+    for run in comparison.runs():
+        seed = run.settings["seed"]
+        kind = tuned if run.name.startswith("tuning") else reported
+        kind |= {seed, seed + comparison.HELD_OUT}
+    assert tuned
+    assert not tuned & reported
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_the_comparison_reports_the_settings_that_its_search_chose(labels):
+    document, _ = runner.load(RESULTS / "comparison")
+    found = comparison.choose(document["runs"], labels=labels)
+    if labels:  # named where it is another choice
+        found = {m: own for m, own in found.items() if own != methods.CHOSEN[m]}
+    reported = methods.BY_LABELS if labels else methods.CHOSEN
+    assert found == reported
+    assert document["by_labels" if labels else "chosen"] == rounded(reported)

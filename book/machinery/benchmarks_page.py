@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.report import budgets, plain
 from book.machinery.config import ROOT
 
-__all__ = ["RESULTS", "TARGET", "main", "newest", "page_text"]
+__all__ = ["RESULTS", "TARGET", "document", "main", "page_text"]
 
 RESULTS = ROOT / "benchmarks" / "results"
 TARGET = ROOT / "book" / "library" / "benchmarks.md"
@@ -28,15 +30,30 @@ _NAMES = {
 }
 
 
-def newest() -> Path:
-    """The last result file; their names are dates."""
-    return max(RESULTS.glob("*.json"), key=lambda path: path.name)
+def document(folder: Path = RESULTS) -> dict[str, Any]:
+    """The last result file; and the last of each comparison of ``python -m benchmarks.images``.
+
+    Their names are dates.
+    """
+    found = _read(max(folder.glob("*.json"), key=lambda path: path.name))
+    images: dict[str, Any] = {}
+    for path in sorted((folder / "images").glob("*.json")):
+        run = _read(path)
+        made = {key: run[key] for key in ("date", "machine")}
+        images |= {key: made | run[key] for key in ("speed", "bits") if key in run}
+    return found | ({"images": images} if images else {})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
+    return read
 
 
 def page_text(found: Mapping[str, Any]) -> str:
     """The page's text from a result document."""
     lines = [*_head(found), *_training(found)]
-    lines += [*_devices(found), *_rows(found), *_matching(found), *_cold(found), *_budgets(found)]
+    lines += [*_devices(found), *_images(found), *_rows(found), *_matching(found)]
+    lines += [*_cold(found), *_budgets(found)]
     return "\n".join(lines)
 
 
@@ -51,7 +68,8 @@ def _head(found: Mapping[str, Any]) -> list[str]:
         (
             "*In short.* How fast the library is, beside others, on the same model and the same "
             "machine, and how time and memory grow. No number on this page was typed: `make bench` "
-            "measures and writes the page."
+            "measures and writes the page; its part on images comes from `python -m "
+            "benchmarks.images`."
         ),
         "",
         (
@@ -149,6 +167,75 @@ def _devices(found: Mapping[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def _images(found: Mapping[str, Any]) -> list[str]:
+    """Glow beside normflows': its speed, and what it learns in as many steps."""
+    images = found.get("images")
+    if not images:
+        return []
+    speed, machine = images["speed"], images["speed"]["machine"]
+    size, peers = speed["size"], speed["peers"]
+    side = f"{size['pixels']} × {size['pixels']}"
+    ratio = peers["lrmf-jax"]["steps_per_cpu_second"]["ratio_to_normflows"]
+    theirs = peers["normflows"]["versions"]
+    lines = [
+        "## Images",
+        "",
+        (
+            f"One step of LRMF with two Glows of {side} pixels, {size['levels']} levels of "
+            f"{size['steps']} steps, {size['filters']} filters, {speed['batch']} + "
+            f"{speed['batch']} images, in lrmf and by normflows' blocks, put together in the same "
+            f"way. Measured on {speed['date'][:10]}, on one core each of a machine that had other "
+            f"work (a load of {machine['load_average_before']:.0f} on {machine['cores']} cores): "
+            f"so the processes take turns, what counts is a second of the *processor*, and ratios "
+            f"are those of one turn to the next. JAX {peers['lrmf-jax']['versions']['jax']}, "
+            f"PyTorch {theirs['torch']}, normflows {theirs['normflows']}."
+        ),
+        "",
+        "| | steps in a processor's second | in one by the clock | peak memory |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, own in peers.items():
+        by_cpu, by_clock = own["steps_per_cpu_second"], own["steps_per_second"]
+        lines.append(
+            f"| {_NAMES[name]} | {_few(by_cpu)} | {_few(by_clock)} | "
+            f"{own['peak_memory_bytes'] / 1e9:.1f} GB |"
+        )
+    lines += [
+        "",
+        f"In the processor's seconds that is {_few(ratio)} times normflows.",
+        "",
+    ]
+    return [*lines, *_bits(images["bits"])] if "bits" in images else lines
+
+
+def _bits(bits: Mapping[str, Any]) -> list[str]:
+    size, images = bits["size"], bits["images"]
+    seeds = len(next(iter(bits["peers"].values()))["seeds"])
+    lines = [
+        (
+            f"What does such a Glow learn? As a density of MNIST's digits, shrunk whole to "
+            f"{size['pixels']} × {size['pixels']} pixels: {images['report']['learned']:,} of them, "
+            f"{bits['steps']} steps of {bits['batch']} digits, the same ones with the same uniform "
+            f"noise for both, Adam with one schedule. Each has the learning rate that is best for "
+            f"it by {images['tuning']['held_out']:,} other digits, in a grid of factors of four "
+            "that holds it inside. So few steps tell how soon a flow learns, not how far it gets. "
+            f"Bits per dimension of {images['report']['held_out']:,} held-out digits, mean ± "
+            f"standard deviation of {seeds} seeds; seconds of the processor for a fit."
+        ),
+        "",
+        "| | parameters | learning rate | bits per dimension | s |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, own in bits["peers"].items():
+        found = np.array([run["bits_per_dimension"] for run in own["seeds"]])
+        seconds = np.median([run["cpu_seconds"] for run in own["seeds"]])
+        lines.append(
+            f"| {_NAMES[name]} | {own['seeds'][0]['parameters']:,} | {own['learning_rate']:g} | "
+            f"{found.mean():.3f} ± {found.std(ddof=1):.3f} | {seconds:.0f} |"
+        )
+    return [*lines, ""]
+
+
 def _rows(found: Mapping[str, Any]) -> list[str]:
     scaling = found.get("scaling", {})
     if not scaling:
@@ -204,10 +291,10 @@ def _matching(found: Mapping[str, Any]) -> list[str]:
         "",
         (
             "Flow matching learns the velocity of a path from source to target, here with ott-jax, "
-            "a network of three layers of 128 units, and as many steps as `LRMF` takes by default; "
-            f"no setting was tuned. Two thousand points a side of the moons, {runs} seeds: median "
-            "seconds of the fit with its compilation, and of moving 2,000 new points; distance and "
-            "labels (1-NN) of these, with the least and the greatest."
+            "with the settings that the search of {ref}`sec-comparison` chose and as many steps as "
+            "`LRMF`, which has its defaults. Two thousand points a side of the moons, "
+            f"{runs} seeds: median seconds of the fit with its compilation, and of moving 2,000 "
+            "new points; distance and labels (1-NN) of these, with the least and the greatest."
         ),
         "",
         "| method (parameters) | fit, s | move, s | lrd, nats | labels |",
@@ -216,8 +303,8 @@ def _matching(found: Mapping[str, Any]) -> list[str]:
     for name, own in methods.items():
         lines.append(
             f"| {_METHODS[name]} ({own['parameters']:,}) | {own['fit_seconds']['median']:.1f} | "
-            f"{own['transform_seconds']['median']:.1f} | {_range(own['lrd'])} | "
-            f"{_range(own['labels'])} |"
+            f"{own['transform_seconds']['median']:.1f} | {_few(own['lrd'])} | "
+            f"{_few(own['labels'])} |"
         )
     return [*lines, ""]
 
@@ -276,12 +363,12 @@ def _budgets(found: Mapping[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def _few(values: Mapping[str, float]) -> str:
+    return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def _range(values: Mapping[str, float]) -> str:
-    return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
 
 
 def _share(entry: Mapping[str, Any]) -> float:
@@ -290,9 +377,8 @@ def _share(entry: Mapping[str, Any]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page."""
-    found = json.loads(newest().read_text(encoding="utf8"))
-    TARGET.write_text(page_text(found), encoding="utf8")
-    print(f"wrote {TARGET.relative_to(ROOT)} from {newest().name}")
+    TARGET.write_text(page_text(document()), encoding="utf8")
+    print(f"wrote {TARGET.relative_to(ROOT)}")
     return 0
 
 

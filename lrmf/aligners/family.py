@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["FamilyCertificate"]
 
-# How far below zero the bound must lie to say that the private models are underfit, as a share of
+# How far below zero the bound must lie to blame the private models or the transform, as a share of
 # the scale. Separately optimised networks differ by some tenths of a nat; half of it is no noise.
 _UNDERFIT = 0.5
 
@@ -115,8 +115,9 @@ class FamilyCertificate:
         if self.bound + 2.0 * self.bound_stderr < -_UNDERFIT * self._scale:
             return (
                 f"not decided: the bound, {self.bound:.3f} ± {self.bound_stderr:.3f} nats, lies "
-                "clearly below zero: the private models are underfit (raise private_steps), or the "
-                "transform made the source easier to describe for the family (take a richer one)"
+                "clearly below zero: the private models are underfit or overfit (raise or lower "
+                "private_steps), or the transform made the source easier to describe for the "
+                "family (take a richer one)"
             )
         if self.lrd + 2.0 * self.lrd_stderr > self.tolerance:
             return (

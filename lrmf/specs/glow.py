@@ -18,6 +18,7 @@ from .images import (
     LastChannels,
     Squeezed,
     Squeezing,
+    check_channels_last,
     check_dequantized,
     check_start,
     squeezed_shape,
@@ -149,13 +150,17 @@ class Glow(Squeezing):
         return self
 
     def shapes(self, event_shape: Shape) -> dict[str, Shape]:
-        squeezed_shape(self, event_shape, self.patch, times=self.levels)
+        self._check_images(event_shape)
         return super().shapes(event_shape)
 
     def init(self, event_shape: Shape, rng: np.random.Generator) -> Arrays:
         check_rng(rng)
-        squeezed_shape(self, event_shape, self.patch, times=self.levels)
+        self._check_images(event_shape)
         return super().init(event_shape, rng)
+
+    def _check_images(self, event_shape: Shape) -> None:
+        check_channels_last(self, event_shape)
+        squeezed_shape(self, event_shape, self.patch, times=self.levels)
 
     def check_points(self, x: np.ndarray, argument: str) -> None:
         check_dequantized(self, x, argument)

@@ -27,6 +27,7 @@ __all__ = [
     "LastChannels",
     "Squeezed",
     "Squeezing",
+    "check_channels_last",
     "check_dequantized",
     "squeeze",
     "squeezed_shape",
@@ -63,27 +64,33 @@ def squeezed_shape(spec: object, event_shape: Shape, patch: int, *, times: int =
     h, w, c = image_shape(spec, event_shape)
     factor = patch**times
     if h % factor or w % factor:
-        if h < min(w, c) and h <= 4:
-            cure = (
-                "channels seem to come first; the last axis is theirs: numpy.moveaxis(x, 1, -1) "
-                "of images x"
-            )
-        else:
-            cure = f"pad, crop or resize them, or take fewer {'levels' if times > 1 else 'pixels'}"
         raise ValueError(
             f"{spec} needs images whose height and width are multiples of {factor}, got "
-            f"{(h, w, c)} (height, width, channels): {cure}"
+            f"{(h, w, c)} (height, width, channels): pad, crop or resize them, or take fewer "
+            f"{'levels' if times > 1 else 'pixels'}"
         )
     return h // factor, w // factor, c * factor**2
 
 
+def check_channels_last(spec: object, event_shape: Shape) -> None:
+    """Refuse images that look like ``(channels, height, width)``, whether or not sizes divide."""
+    h, w, c = image_shape(spec, event_shape)
+    if h <= 4 and h < min(w, c):
+        raise ValueError(
+            f"{spec} takes images (height, width, channels), got {(h, w, c)}: channels seem to "
+            "come first; the last axis is theirs: numpy.moveaxis(x, 1, -1) of images x (images "
+            f"that are {h} pixels high: swap height and width)"
+        )
+
+
 def check_dequantized(spec: object, x: np.ndarray, argument: str) -> None:
-    """Refuse integers, to which a density of real numbers gives no value that means anything."""
-    if x.dtype.kind in "iub":
+    """Refuse integers, of whatever dtype: a density of real numbers has no value there."""
+    if x.dtype.kind in "iub" or (x.size and (x == np.rint(x)).all()):
         raise ValueError(
             f"{argument} holds integers (dtype {x.dtype}), and the density of {spec} grows without "
-            f"bound where values repeat: fit to lrmf.data.Dequantized({argument}), which adds "
-            "uniform noise of the width of a step, drawn anew for each minibatch"
+            f"bound where values repeat: fit to lrmf.data.Dequantized({argument}), which takes "
+            "dtypes of integers and adds uniform noise of the width of a step, drawn anew for "
+            "each minibatch"
         )
 
 

@@ -21,7 +21,7 @@ from .base import (
 )
 from .conditioners import Convolutional
 from .coupling import check_part
-from .images import check_dequantized, squeezed_shape
+from .images import check_channels_last, check_dequantized, squeezed_shape
 from .transformers import ShiftScale, Transformer
 
 __all__ = ["Jet"]
@@ -103,6 +103,7 @@ class Jet(FlowSpec):
         return np.stack(masks)
 
     def _sizes(self, event_shape: Shape) -> tuple[int, int]:
+        check_channels_last(self, event_shape)
         channels = squeezed_shape(self, event_shape, self.patch)[-1]
         return channels, channels * self.transformer.parameters
 

@@ -166,7 +166,7 @@ def test_verdict(changes, verdict):
         ({"lrd_stderr": 0.07}, "0.020 ± 0.070 nats, too close to the tolerance of 0.1"),
         ({"lrd_stderr": 0.07}, "use more held-out points"),
         ({"bound": -1.0}, "-1.000 ± 0.050 nats, lies clearly below zero"),
-        ({"bound": -1.0}, "private models are underfit (raise private_steps), or the transform"),
+        ({"bound": -1.0}, "private models are underfit or overfit (raise or lower private_steps)"),
         ({"lrd": -0.4}, "-0.400 ± 0.010 nats, clearly below zero, so the refitted copies overfit"),
         ({"lrd": -0.4}, "lower refit_steps"),
         ({"lrd": math.nan}, "log-densities overflow"),

@@ -74,9 +74,12 @@ def test_integers_without_noise_are_refused(dtype):
     with pytest.raises(
         ValueError, match=r"Xs holds integers.*fit to lrmf\.data\.Dequantized\(Xs\)"
     ):
-        aligner().fit(Xs=x, Xt=x.astype(float))
+        aligner().fit(Xs=x, Xt=x + 0.5)
     with pytest.raises(ValueError, match=r"Xt holds integers.*density of Jet"):
-        aligner(density=lrmf.Jet(hidden=(4,))).fit(Xs=x.astype(float), Xt=x)
+        aligner(density=lrmf.Jet(hidden=(4,))).fit(Xs=x + 0.5, Xt=x)
+    # As many data sets come: integers, told by no dtype.
+    with pytest.raises(ValueError, match=r"Xs holds integers \(dtype float32\).*dtypes of integ"):
+        aligner().fit(Xs=x.astype(np.float32), Xt=x + 0.5)
 
 
 def test_images_whose_size_does_not_fit_are_refused():

@@ -102,6 +102,7 @@ CASES = {
     ),
     "glow-4x4x1": Case(lrmf.Glow(levels=2, steps=1, hidden=(4,)), (4, 4, 1)),
     "glow-4x4x2": Case(lrmf.Glow(levels=1, steps=2, hidden=(4,)), (4, 4, 2)),
+    "jet-4x4x1": Case(lrmf.Jet(couplings=4, hidden=(4,)), (4, 4, 1)),
     "jet-4x4x2": Case(lrmf.Jet(couplings=4, hidden=(4,)), (4, 4, 2)),
     "ffjord-1": Case(lrmf.FFJORD(blocks=1, hidden=(6,), **SOLVER), 1),
     "ffjord-2": Case(lrmf.FFJORD(blocks=2, hidden=(6, 5), **SOLVER), 2),
@@ -116,7 +117,7 @@ CASES = {
 COMPOSED = (
     *("nice-3", "spline-3", "maf-3", "iaf-3"),
     *("chain-2", "channels-4x4x2", "checkerboard-4x4x1"),
-    *("glow-4x4x1", "glow-4x4x2", "jet-4x4x2"),
+    *("glow-4x4x1", "glow-4x4x2", "jet-4x4x1", "jet-4x4x2"),
 )
 CONTINUOUS = [name for name, case in CASES.items() if isinstance(case.spec, lrmf.FFJORD)]
 FLOWS = [name for name, case in CASES.items() if isinstance(case.spec, FlowSpec)]

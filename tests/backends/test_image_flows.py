@@ -199,7 +199,10 @@ def test_norms_that_have_seen_no_data_are_refused(method, backend):
             r"multiples of 4, got \(6, 8, 1\) .*: pad, crop or resize them, or take fewer levels",
         ),
         (lrmf.Glow(levels=1), (1, 16, 16), r"channels seem to come first.*moveaxis\(x, 1, -1\)"),
-        (lrmf.Jet(patch=4), (3, 32, 32), r"multiples of 4.*channels seem to come first"),
+        (lrmf.Jet(patch=4), (3, 32, 32), r"Jet.*got \(3, 32, 32\): channels seem to come first"),
+        # Sizes that divide all the same: red, green, blue and alpha of the default levels.
+        (lrmf.Glow(), (4, 32, 32), r"Glow.*channels seem to come first.*4 pixels high: swap"),
+        (lrmf.Jet(), (2, 8, 8), "Jet.*channels seem to come first.*2 pixels high: swap"),
         (lrmf.Glow(), (16, 16), r"Glow models images: .*got \(16, 16\).*x\[\.\.\., numpy\.newaxis"),
         (lrmf.Jet(), (256,), r"Jet models images: expected.*got \(256,\); reshape"),
         (lrmf.Jet(patch=3), (8, 8, 1), "multiples of 3, got .*take fewer pixels"),

@@ -152,7 +152,7 @@ def test_a_proxy_that_answers_with_a_page(server, cache, file, monkeypatch):
     address = f"http://mirror.invalid/{file.name}"  # a proxy is asked for the whole address
     server.serve(address, b"<html>Log in to this network</html>")
     with pytest.raises(
-        lrmf.data.DataUnavailableError, match="from mirror.invalid: .*not a table of numbers"
+        lrmf.data.DataUnavailableError, match=r"from mirror\.invalid: .*not a table of numbers"
     ):
         fetch.load(file)
     assert server.asked == [address]

@@ -4,6 +4,9 @@
 checkout is on the path then: the README's example runs, the command judges two files, files of
 every version load, and a type checker sees the types. It needs a package index.
 
+``--extras colab`` installs nothing: it asks pip what it would install in a Colab runtime, of the
+versions in ``constraints/colab.txt``, for the install cell of a notebook.
+
 ``--extras none`` installs nothing: the wheel is unpacked and used with what this Python has, which
 tells in a minute whether the wheel is whole.
 """
@@ -11,6 +14,7 @@ tells in a minute whether the wheel is whole.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -23,6 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 5_000_000  # bytes of the wheel
+JUPYTER = ("anywidget", "ipykernel", "ipython", "ipywidgets")
 #: Where an unpacked wheel lies, for the commands that use it.
 _path: list[str] = []
 
@@ -67,13 +72,16 @@ _SAID = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; raises where something fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--extras", default="jax", choices=["jax", "tfp", "none"])
+    parser.add_argument("--extras", default="jax", choices=["jax", "tfp", "colab", "none"])
     parser.add_argument("--constraints", type=Path, help="a file of versions; the newest without")
     options = parser.parse_args(arguments)
     folder = ROOT / "_build" / "package"
     wheel = build(folder)
     with tempfile.TemporaryDirectory() as name:
         elsewhere = Path(name)
+        if options.extras == "colab":
+            resolve(wheel, elsewhere)
+            return 0
         if options.extras == "none":
             say(f"unpacking {wheel.name}")
             zipfile.ZipFile(wheel).extractall(elsewhere / "wheel")
@@ -114,6 +122,26 @@ def build(folder: Path) -> Path:
         raise SystemExit(f"the wheel has {size:,} bytes; at most {LARGEST:,} are allowed")
     say(f"{wheel.name}: {size / 1e6:.2f} MB, {sdist.name}: {sdist.stat().st_size / 1e6:.2f} MB")
     return wheel
+
+
+def resolve(wheel: Path, folder: Path) -> None:
+    """Let pip find versions for a notebook in Colab, with the runtime's as they are.
+
+    pip fails where a requirement wants another version than the runtime has. Parts of Jupyter
+    belong to the runtime alone: nothing may ask for them.
+    """
+    say("resolving the install cell in Colab's runtime")
+    report = folder / "report.json"
+    options = ["--dry-run", "--ignore-installed", "--report", str(report)]
+    options += ["--target", str(folder / "none"), "--python-version", "3.13"]
+    options += ["--only-binary=:all:", "-c", str(ROOT / "constraints" / "colab.txt")]
+    pip(sys.executable, *options, f"lrmf[jax,tfp,notebook] @ {wheel.as_uri()}")
+    found = json.loads(report.read_text(encoding="utf8"))["install"]
+    names = {each["metadata"]["name"].lower() for each in found}
+    if touched := sorted(names & set(JUPYTER)):
+        raise SystemExit(f"the install cell would touch the runtime's {', '.join(touched)}")
+    assert {"lrmf", "jax", "tensorflow"} <= names, names
+    say(f"{len(names)} packages, and none of the runtime's is replaced")
 
 
 def use(python: str, folder: Path, backend: str) -> None:

@@ -366,6 +366,34 @@ def test_by_hand_and_by_the_library_the_curve_is_the_same(backend, seed, steps, 
         assert abs(curve[-1]) < 0.01
 
 
+@pytest.mark.statement("alg-lrmf")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_verdict_takes_its_constant_from_the_points_that_it_judges(backend, record_property):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 2000, 5))
+    model = lrmf.LRMF(
+        transform=lrmf.Affine(),
+        density=lrmf.Gaussian(),
+        standardize=False,
+        backend=backend,
+        steps=100,
+        private_steps=100,
+        refit_steps=100,
+        dtype="float64",
+        progress=False,
+    ).fit(Xs=x[:20], Xt=1 + y[:20])
+    a, b = x[20:], 1 + y[20:]
+    fitted = model.private_source_, model.private_target_
+    constant = sum(p.log_prob(points).mean() for p, points in zip(fitted, (a, b), strict=True))
+    value = lrmf.lrmf_loss(model.transform_, model.density_, a, b, constant=constant)
+    error = abs(model.family_certificate(a, b).bound - float(value))
+    record_property("error", error)
+    assert error < 1e-6
+    # The private densities know their twenty points better than the law: the constant of the fit
+    # is another number.
+    assert model.constant_ > constant + 1
+
+
 @pytest.mark.statement("alg-lrmf", control=True)
 @seeds
 def test_without_the_log_determinant_it_collapses(seed):
@@ -498,6 +526,16 @@ def test_the_divergence_to_the_family_is_that_to_the_pulled_back_family(
     right = (log_a - (member.logpdf(moved) + log_det)).mean()
     record_property("error", abs(left - right))
     assert left == pytest.approx(right, abs=1e-9)
+
+
+@pytest.mark.statement("prop-ebias-closed", control=True)
+@pytest.mark.parametrize("a", [1.5, 2.0, 3.0])
+def test_maps_into_the_family_that_are_not_onto_it_leave_a_bias(a):
+    """N(0, 1/a²), that no normal density of variance ≥ 1 fits, becomes N(0, 1), which one does."""
+    entropy = stats.norm.entropy() - np.log(a)
+    beta = to_centred(a**-2, entropy) - to_centred(1.0, entropy + np.log(a))
+    assert beta == pytest.approx(0.5 * (a**-2 - 1) + np.log(a))
+    assert beta > 0.1
 
 
 @pytest.mark.statement("prop-ebias-closed", control=True)

@@ -451,6 +451,21 @@ def test_the_mirror_image_is_a_second_minimiser(seed):
 
 
 @pytest.mark.statement("thm-complexity-unique", control=True)
+def test_an_open_set_of_maps_can_have_no_minimiser_at_all():
+    """x + cx² with c > -1/2 for A = Beta(1, 6): the loss falls towards the end that is left out."""
+    x = (NODES + 1) / 2
+    weights = NODE_WEIGHTS * (1 - x) ** 5
+    weights /= weights.sum()
+    losses = [
+        0.5 * np.log(two_moments(x + c * x**2, weights)[1] / two_moments(x, weights)[1])
+        - weights @ np.log1p(2 * c * x)
+        for c in np.concatenate([-0.5 + np.geomspace(1e-9, 0.5, 60), np.linspace(0.1, 5, 30)])
+    ]
+    assert (np.diff(losses) > 0).all()
+    assert losses[0] == pytest.approx(0.5 * np.log(0.6125) + 1 / 6, abs=1e-6)
+
+
+@pytest.mark.statement("thm-complexity-unique", control=True)
 def test_a_family_without_sums_can_have_two_minimisers():
     """Two maps alone: x + cx² and its image for the mirrored c, with symmetric A."""
     nodes, weights = NODES, NODE_WEIGHTS / NODE_WEIGHTS.sum()
@@ -509,6 +524,33 @@ def test_increasing_rearrangement_on_the_line(seed, record_property):
     record_property("error", float(abs(value - floor)))
     assert value == pytest.approx(floor, abs=1e-3)
     assert two_moments(image, weights) == pytest.approx([3.0, 0.25], abs=1e-3)
+
+
+@pytest.mark.statement("thm-complexity-rich")
+@pytest.mark.parametrize("law", [stats.laplace(), stats.logistic(2.0, 0.7), stats.t(5, scale=3.0)])
+def test_a_perfect_map_lies_above_the_floor_by_what_the_family_misses_of_b(law, record_property):
+    """The increasing maps from a normal distribution to a symmetric one, and back."""
+
+    def mean(f):
+        return integrate.quad(lambda z: 2 * stats.norm.pdf(z) * f(z), 0, 12, epsabs=1e-11)[0]
+
+    def onto(z):
+        return law.isf(stats.norm.sf(z))
+
+    log_slope = mean(lambda z: stats.norm.logpdf(z) - law.logpdf(onto(z)))
+    var = mean(lambda z: (onto(z) - law.mean()) ** 2)
+    constant = float(gaussian.constant([[1.0]], [[var]]))
+    there = -log_slope - 2 * float(gaussian.max_log_likelihood([[var]])) + constant
+    back = log_slope - 2 * float(gaussian.max_log_likelihood([[1.0]])) + constant
+    missed = misfit(law.entropy(), [[law.var()]])
+    error = max(abs(there - missed), abs(back + missed))
+    record_property("error", error)
+    assert error < 1e-6
+    # The matching affine map has the loss zero: the floor of the first pair, where it beats the
+    # perfect map, and above that of the second, where it does not.
+    affine_loss = -0.5 * np.log(var) - 2 * float(gaussian.max_log_likelihood([[var]])) + constant
+    assert affine_loss == pytest.approx(0, abs=1e-12)
+    assert back < affine_loss - 0.01 < there - 0.02
 
 
 @pytest.mark.statement("thm-complexity-rich", control=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from book.results.comparison.experiments import CHOSEN, runs
+from book.results.comparison.experiments import runs
+from book.results.comparison.methods import BY_LABELS, CHOSEN
 from book.results.runner import main
 
 PACKAGES = ("jax", "optax", "POT", "numpy", "scipy", "scikit-learn")
@@ -23,5 +24,6 @@ if __name__ == "__main__":
             packages=PACKAGES,
             description=__doc__,
             chosen=CHOSEN,
+            by_labels=BY_LABELS,
         )
     )

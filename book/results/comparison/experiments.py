@@ -1,12 +1,12 @@
-"""The experiments behind "The comparison": many methods, one pair of moons, one flow.
+"""The experiments behind "The comparison" and "What a loss tells": many methods, one pair of moons.
 
-Every method fits the same kind of flow T, a RealNVP of four blocks, to the same points, and is
-judged in the same way on fresh ones. Its settings were searched for on `TUNING_SEEDS`, which are
-never reported; `CHOSEN` holds what the search found best.
+`book.results.comparison.methods` has the methods. Their settings were searched for on
+`TUNING_SEEDS`, which are never reported; every map is judged in the same way on fresh points.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,139 +16,47 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
+from book.results.comparison.methods import (
+    BY_LABELS,
+    CLOSED,
+    FLOW,
+    GRIDS,
+    METHODS,
+    STEPS,
+    make,
+    settings_of,
+)
 from book.results.runner import Arrays, Numbers, Run, curve
 
-__all__ = ["CHOSEN", "GRIDS", "METHODS", "choose", "judge", "make", "parameters", "runs"]
+__all__ = ["at_an_edge", "choose", "judge", "parameters", "runs"]
 
 SEEDS = range(10)
-TUNING_SEEDS = (100, 101)
-FEW_SEEDS = range(5)
+TUNING_SEEDS = (100,)
+ANGLE_SEEDS = range(20, 23)
 HELD_OUT = 1000  # added to a seed: that of the pair that nothing is fitted to
 TEST_POINTS = 4000
-TRAJECTORY_RATES = (1e-4, 3e-4, 1e-3)
+TRAJECTORY_RATES = (3e-4, 1e-3, 3e-3)
+TRAJECTORY_STEPS = 3000
 SELECTION_SEEDS = (0, 1)
-FLOW = lrmf.RealNVP(hidden=(64, 64))
-DENSITY = lrmf.RealNVP(hidden=(128, 128))
-STEPS = 3000
-
-Settings = dict[str, Any]
-
-
-def _widths(settings: Settings, name: str, default: int) -> tuple[int, int]:
-    width = settings.pop(name, default)
-    return width, width
-
-
-def _lrmf(**settings: Any) -> Any:
-    density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
-    transform = lrmf.RealNVP(hidden=_widths(settings, "width", 64))
-    settings = {"standardize": False, "schedule": "cosine"} | settings
-    return lrmf.LRMF(transform=transform, density=density, **settings)
-
-
-def _aub(**settings: Any) -> Any:
-    density = lrmf.RealNVP(hidden=_widths(settings, "density_width", 128))
-    settings = {
-        "standardize": False,
-        "schedule": "cosine",
-        "private_steps": None,
-        "refit_steps": 2000,
-    } | settings
-    return lrmf.AUB(transform=FLOW, target_transform=FLOW, density=density, **settings)
-
-
-def _mmd(**settings: Any) -> Any:
-    bandwidths = tuple(settings.pop("bandwidths"))
-    return lrmf.MMDFlow(standardize=False, transform=FLOW, bandwidths=bandwidths, **settings)
-
-
-def _back_to_back(**settings: Any) -> Any:
-    return lrmf.BackToBackFlow(standardize=False, transform=FLOW, **settings)
-
-
-def _sn_gan(**settings: Any) -> Any:
-    return lrmf.AdversarialFlow(
-        standardize=False, transform=FLOW, adversary=lrmf.Discriminator(hidden=(64, 64)), **settings
-    )
-
-
-def _adversarial(**settings: Any) -> Any:
-    return lrmf.AdversarialFlow(
-        standardize=False, transform=FLOW, adversary=FLOW, density=FLOW, **settings
-    )
-
-
-#: What makes each method's aligner from its settings.
-METHODS: dict[str, Callable[..., Any]] = {
-    "mmd": _mmd,
-    "emd": lambda **settings: lrmf.EMDFlow(standardize=False, transform=FLOW, **settings),
-    "sinkhorn": lambda **settings: lrmf.SinkhornFlow(standardize=False, transform=FLOW, **settings),
-    "back-to-back": _back_to_back,
-    "sn-gan": _sn_gan,
-    "adversarial": _adversarial,
-    "aub": _aub,
-    "lrmf": _lrmf,
-    "coral": lambda **_: lrmf.CORAL(),
-    "gaussian-ot": lambda **_: lrmf.GaussianOT(),
-    "entropic-ot": lambda **settings: lrmf.EntropicOT(**settings),
-}
-#: Methods without gradient steps.
-CLOSED = ("coral", "gaussian-ot", "entropic-ot")
-
-RATES = (1e-3, 3e-4)
-
-
-def _grid(**values: tuple[Any, ...]) -> list[Settings]:
-    return [
-        dict(zip(values, combination, strict=True))
-        for combination in itertools.product(*values.values())
-    ]
-
-
-#: The settings that were tried for each method.
-GRIDS: dict[str, list[Settings]] = {
-    "mmd": _grid(
-        bandwidths=([0.1, 0.3, 1.0], [0.05, 0.1, 0.2, 0.4, 0.8], [0.5, 1.0, 2.0]),
-        learning_rate=RATES,
-    ),
-    "emd": _grid(batch_size=(128, 256), learning_rate=RATES),
-    "sinkhorn": _grid(regularization=(0.1, 0.5), learning_rate=RATES),
-    "back-to-back": _grid(learning_rate=(3e-3, *RATES)),
-    "sn-gan": _grid(
-        adversary_steps=(1, 5),
-        learning_rate=(5e-4, 2e-4, 1e-4),
-        adversary_learning_rate=(1e-3, 3e-4),
-    ),
-    "adversarial": _grid(adversary_steps=(1, 5), learning_rate=RATES),
-    "aub": _grid(density_width=(64, 128), learning_rate=RATES),
-    "lrmf": _grid(density_width=(64, 128), learning_rate=RATES),
-    "entropic-ot": _grid(regularization=(0.01, 0.03, 0.1)),
-}
+ANGLES = range(-180, 180, 30)
+#: Methods of the figure over all angles; "lrmf random" is LRMF whose map starts anywhere.
+TURNED = ("none", "gaussian-ot", "lrmf", "lrmf random", "mmd", "back-to-back")
+#: The settings of the paper, as far as it gives them; the number of steps is ours.
+PAPER = {"width": 512, "learning_rate": 1e-5, "steps": 20_000}
+#: What a fit learns beside T, or in place of it.
+LEARNED = ("source_flow_", "target_flow_", "source_map_", "target_map_", "density_", "adversary_")
+#: The family within which every map is judged.
+FAMILY = lrmf.RealNVP(hidden=(64, 64))
 
 #: Settings of LRMF, good and bad, among which its own numbers have to choose.
-SELECTION: list[Settings] = [
+SELECTION: list[dict[str, Any]] = [
     {"width": width, "density_width": density_width, "learning_rate": rate, "fit_steps": steps}
     for width, density_width, (rate, steps) in itertools.product(
         (8, 64),
-        (16, 128),
-        ((1e-4, 500), (1e-4, 3000), (1e-3, 500), (1e-3, 3000), (1e-2, 3000)),
+        (16, 64),
+        ((1e-4, 500), (1e-4, 3000), (2e-3, 500), (2e-3, 3000), (2e-2, 3000)),
     )
 ]
-
-#: What the search chose: the highest mean accuracy, then the smallest sliced Wasserstein distance.
-CHOSEN: dict[str, Settings] = {
-    "mmd": {"bandwidths": [0.1, 0.3, 1.0], "learning_rate": 0.0003},
-    "emd": {"batch_size": 256, "learning_rate": 0.0003},
-    "sinkhorn": {"regularization": 0.1, "learning_rate": 0.0003},
-    "back-to-back": {"learning_rate": 0.0003},
-    "sn-gan": {"adversary_steps": 5, "learning_rate": 0.0001, "adversary_learning_rate": 0.001},
-    "adversarial": {"adversary_steps": 5, "learning_rate": 0.0003},
-    "aub": {"density_width": 128, "learning_rate": 0.001},
-    "lrmf": {"density_width": 128, "learning_rate": 0.001},
-    "coral": {},
-    "gaussian-ot": {},
-    "entropic-ot": {"regularization": 0.1},
-}
 
 
 def runs(steps: int | None = None) -> Iterator[Run]:
@@ -157,47 +65,68 @@ def runs(steps: int | None = None) -> Iterator[Run]:
         for settings, seed in itertools.product(grid, TUNING_SEEDS):
             yield _run("tuning", compare, steps, method=method, seed=seed, **settings)
     yield from _table(-50.0, SEEDS, steps)
-    for rate, seed in itertools.product(TRAJECTORY_RATES, FEW_SEEDS):
-        yield _run(
-            "trajectory", trajectory, steps, method="sn-gan", learning_rate=rate, seed=seed,
-            adversary_steps=1,
-        )  # fmt: skip
-    for seed in FEW_SEEDS:
-        yield _run("trajectory", trajectory, steps, method="lrmf", learning_rate=1e-3, seed=seed)
+    for seed in SEEDS:
+        for rate in TRAJECTORY_RATES:
+            for method, own in (("sn-gan", {"adversary_learning_rate": 1e-3}), ("lrmf", {})):
+                yield _run(
+                    "trajectory", trajectory, steps, method=method, learning_rate=rate, seed=seed,
+                    **own,
+                )  # fmt: skip
     for k, settings in enumerate(SELECTION):
         for seed in SELECTION_SEEDS:
             yield _run(f"selection {k:02d}", selection, steps, method="lrmf", seed=seed, **settings)
-    yield from _table(50.0, FEW_SEEDS, steps)
+    yield from _table(50.0, SEEDS, steps)
+    for angle, seed, method in itertools.product(ANGLES, ANGLE_SEEDS, TURNED):
+        yield _run(
+            "angle", compare, steps,
+            method=method, seed=seed, rotation=float(angle), certify="judge",
+            **settings_of(method.partition(" ")[0]),
+        )  # fmt: skip
+    yield _run("paper", paper, steps, method="lrmf", seed=0)
 
 
 def _table(rotation: float, seeds: Iterable[int], steps: int | None) -> Iterator[Run]:
     for seed in seeds:
-        yield _run("table", unmoved, steps, method="none", seed=seed, rotation=rotation)
-        for method in METHODS:
+        for method in ("none", *METHODS):
             yield _run(
                 "table", compare, steps,
-                method=method, seed=seed, rotation=rotation, certify=True, **CHOSEN[method],
+                method=method, seed=seed, rotation=rotation, certify="both", **settings_of(method),
+            )  # fmt: skip
+        for method, settings in BY_LABELS.items():
+            yield _run(
+                "labelled", compare, steps,
+                method=method, seed=seed, rotation=rotation, certify="both", **settings,
             )  # fmt: skip
 
 
-def choose(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Settings]:
-    """The rule behind `CHOSEN`, applied to the runs of a document."""
+def choose(made: Mapping[str, Mapping[str, Any]], *, labels: bool = False) -> dict[str, Any]:
+    """The rule behind `CHOSEN`, or behind `BY_LABELS`, applied to the runs of a document."""
     chosen = {}
     for method, grid in GRIDS.items():
 
-        def quality(settings: Settings, method: str = method) -> tuple[float, float]:
+        def cost(settings: Mapping[str, Any], method: str = method) -> tuple[float, ...]:
             found = [
                 made[_run("tuning", compare, None, method=method, seed=seed, **settings).name]
                 for seed in TUNING_SEEDS
             ]
-            accuracy, sliced = (
-                float(np.mean([run[name] for run in found]))
-                for name in ("accuracy", "sliced_wasserstein")
-            )
-            return accuracy, -sliced
+            # What a diverged fit leaves is worse than anything.
+            sliced = float(np.mean([run["sliced_wasserstein"] for run in found]))
+            accuracy = float(np.mean([run["accuracy"] for run in found]))
+            return (-accuracy, sliced) if labels else (sliced,)
 
-        chosen[method] = max(grid, key=quality)
+        chosen[method] = min(grid, key=cost)
     return chosen
+
+
+def at_an_edge(chosen: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Settings with an order whose chosen value is the least or the largest that was tried."""
+    found = []
+    for method, settings in chosen.items():
+        for name, value in settings.items():
+            tried = {one[name] for one in GRIDS[method] if not isinstance(one[name], (str, list))}
+            if len(tried) > 1 and value in (min(tried), max(tried)):
+                found.append(f"{method} {name}={value:g}")
+    return found
 
 
 def _run(kind: str, compute: Callable[..., Any], steps: int | None, **settings: Any) -> Run:
@@ -213,47 +142,76 @@ def _run(kind: str, compute: Callable[..., Any], steps: int | None, **settings: 
     )
 
 
-def make(method: str, *, seed: int, steps: int = STEPS, **settings: Any) -> Any:
-    """A method's aligner."""
-    if method in CLOSED:
-        return METHODS[method](**settings)
-    if method == "lrmf":
-        settings |= {"private_steps": steps, "refit_steps": max(1, steps // 2)}
-    return METHODS[method](seed=seed, steps=steps, progress=False, **settings)
-
-
 def compare(
     *,
     method: str,
     seed: int,
     rotation: float = -50.0,
     steps: int = STEPS,
-    certify: bool = False,
+    certify: str = "",
     **settings: Any,
 ) -> tuple[Numbers, Arrays]:
     """Fit one method to one pair, and judge its map on fresh points."""
     train = lrmf.data.moons(rotation=rotation, seed=seed)
     test = lrmf.data.moons(n=TEST_POINTS, rotation=rotation, seed=seed + HELD_OUT)
-    model = make(method, seed=seed, steps=steps, **settings)
+    if method == "none":
+        return judge(test.source, test.source_labels, train, test, seed=seed, certify=certify), {}
+    if method == "lrmf random":
+        model: Any = started_anywhere(seed=seed, steps=steps, progress=False, **settings)
+    else:
+        model = make(method, seed=seed, steps=steps, **settings)
     began, worked = time.perf_counter(), time.process_time()
     model.fit(Xs=train.source, Xt=train.target)
-    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
-    moved = model.transform(test.source)
-    numbers = judge(moved, train, test, seed=seed, certify=certify, steps=steps)
-    numbers |= {
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "outcome": getattr(model, "outcome_", "closed form"),
+    cost = {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - worked,
+        "outcome": getattr(model, "outcome_", "finished"),
         **parameters(model),
     }
+    if method == "free-points":  # no map, so no fresh points of A
+        moved, labels = model.points_, train.source_labels
+    else:
+        moved, labels = model.transform(test.source), test.source_labels
+    numbers = judge(moved, labels, train, test, seed=seed, certify=certify)
     arrays = {}
-    if certify and seed == 0:
-        arrays["moved"] = moved[::2].astype(np.float16)
-    return numbers, arrays
+    if certify == "both" and seed == 0 and method not in CLOSED:
+        arrays["moved"] = moved[: 2 * len(train.source) : 2].astype(np.float16)
+    return numbers | cost, arrays
+
+
+def started_anywhere(**settings: Any) -> Any:
+    """LRMF whose map starts at random weights instead of the identity."""
+    model = make("lrmf", **settings)
+
+    class Anywhere(type(model)):  # type: ignore[misc]
+        def _recipe(self, domains: Any) -> Any:
+            rng = np.random.default_rng([self.seed, 1])
+            arrays = FLOW.init((2,), rng)
+            for name, array in arrays.items():
+                if array.ndim == 2 and array.shape[1] == 2:  # the last layer of a block
+                    arrays[name] = rng.normal(size=array.shape) / np.sqrt(len(array))
+            start = {"transform": arrays}
+            return dataclasses.replace(super()._recipe(domains), start=lambda *_: start)
+
+    return Anywhere(**model.get_params(deep=False))
+
+
+def paper(*, method: str, seed: int, steps: int = PAPER["steps"]) -> tuple[Numbers, Arrays]:
+    """LRMF once with the paper's settings: networks of 512 units and a rate of 1e-5."""
+    wide = lrmf.RealNVP(hidden=(PAPER["width"], PAPER["width"]))
+    train = lrmf.data.moons(seed=seed)
+    test = lrmf.data.moons(n=TEST_POINTS, seed=seed + HELD_OUT)
+    model = lrmf.LRMF(
+        transform=wide, density=wide, learning_rate=PAPER["learning_rate"], schedule="constant",
+        standardize=False, steps=steps, seed=seed, progress=False,
+    ).fit(Xs=train.source, Xt=train.target)  # fmt: skip
+    moved = model.transform(test.source)
+    numbers = judge(moved, test.source_labels, train, test, seed=seed, certify="both")
+    return numbers | {"seconds": model.seconds_}, {"loss": curve(model.history_["loss"])}
 
 
 def trajectory(
-    *, method: str, seed: int, steps: int = 2 * STEPS, **settings: Any
+    *, method: str, seed: int, steps: int = TRAJECTORY_STEPS, **settings: Any
 ) -> tuple[Numbers, Arrays]:
     """One fit, watched: objective, 1-NN accuracy and sliced Wasserstein distance as it goes on."""
     train = lrmf.data.moons(seed=seed)
@@ -261,9 +219,14 @@ def trajectory(
     model = make(
         method, seed=seed, steps=steps, snapshot_every=100, schedule="constant", **settings
     )
+    if method == "lrmf":  # for the constant
+        model.set_params(private_steps=max(1, steps // 3))
     model.fit(Xs=train.source, Xt=train.target)
     seen = [
-        (step, judge(flow.forward(test.source)[0], train, test, seed=seed, certify=False))
+        (
+            step,
+            judge(flow.forward(test.source)[0], test.source_labels, train, test, seed=seed),
+        )
         for step, flow, _ in model.snapshots_
     ]
     losses = {
@@ -296,69 +259,69 @@ def selection(
     train = lrmf.data.moons(seed=seed)
     test = lrmf.data.moons(seed=seed + HELD_OUT)
     model = make(method, seed=seed, steps=steps or fit_steps, **settings)
+    model.set_params(private_steps=None, refit_steps=max(1, (steps or fit_steps) // 2))
     model.fit(Xs=train.source, Xt=train.target)
-    numbers = judge(model.transform(test.source), train, test, seed=seed, certify=True)
+    moved, log_det = model.transform_.forward(test.source)
+    numbers = judge(moved, test.source_labels, train, test, seed=seed, certify="judge")
     if model.complete_:
         certificate = model.family_certificate(test.source, test.target)
-        for name in ("bound", "bound_stderr"):
-            numbers[name] = getattr(certificate, name)
-        moved, log_det = model.transform_.forward(test.source)
-        numbers["objective"] = -float(
-            np.mean(log_det + model.density_.log_prob(moved))
-            + np.mean(model.density_.log_prob(test.target))
-        )
-        numbers["own_lrd"] = certificate.lrd
-        numbers["own_lrd_stderr"] = certificate.lrd_stderr
+        numbers |= {
+            "bound": certificate.bound,
+            "bound_stderr": certificate.bound_stderr,
+            "objective": -float(
+                np.mean(log_det + model.density_.log_prob(moved))
+                + np.mean(model.density_.log_prob(test.target))
+            ),
+            "own_lrd": certificate.lrd,
+            "own_lrd_stderr": certificate.lrd_stderr,
+        }
     return numbers | {"outcome": model.outcome_}, {}
-
-
-def unmoved(*, method: str, seed: int, rotation: float, **_: Any) -> tuple[Numbers, Arrays]:
-    """Judge the points as they are."""
-    train = lrmf.data.moons(rotation=rotation, seed=seed)
-    test = lrmf.data.moons(n=TEST_POINTS, rotation=rotation, seed=seed + HELD_OUT)
-    return judge(test.source, train, test, seed=seed, certify=True), {}
 
 
 def judge(
     moved: np.ndarray,
+    labels: np.ndarray,
     train: Any,
     test: Any,
     *,
     seed: int,
-    certify: bool,
-    steps: int = STEPS,
+    certify: str = "",
 ) -> Numbers:
-    """1-NN accuracy, sliced Wasserstein distance and likelihood-ratio distance of fresh points.
+    """1-NN accuracy and distances of fresh points.
 
-    The classifier learns on B's training points and is tested on moved points of A. The distance
-    to the family of RealNVPs is fitted to one half of the fresh points and measured on the other.
+    The classifier learns on B's training points and is tested on moved points of A. With
+    ``certify="judge"`` comes the judge's distance, by classifiers; with ``"both"`` also that within
+    a family of RealNVPs, fitted to one half of the fresh points and measured on the other.
     """
     nearest = KNeighborsClassifier(1).fit(train.target, train.target_labels)
     numbers: Numbers = {
-        "accuracy": float(nearest.score(moved, test.source_labels)),
+        "accuracy": float(nearest.score(moved, labels)),
         "sliced_wasserstein": float(lrmf.distances.sliced_wasserstein(moved, test.target, seed=0)),
     }
     if certify:
-        distance = lrmf.family_lrd(
-            moved, test.target, standardize=False, density=DENSITY, steps=min(steps, 2000),
-            refit_steps=min(steps, 1000), seed=seed, progress=False,
+        found = lrmf.lrd(moved, test.target, seed=seed, controls=False)
+        numbers |= {"lrd": found.lrd, "lrd_stderr": found.lrd_stderr}
+    if certify == "both":
+        family = lrmf.family_lrd(
+            moved, test.target, density=FAMILY, steps=1000, refit_steps=500, seed=seed,
+            progress=False,
         )  # fmt: skip
-        numbers |= {"lrd": distance.value, "lrd_stderr": distance.stderr}
+        numbers |= {"family_lrd": family.value, "family_lrd_stderr": family.stderr}
     return numbers
 
 
 def parameters(model: Any) -> Numbers:
     """How many numbers T has, and how many were learned for it and its loss in all."""
-    if not hasattr(model, "_fitted"):
-        return {}
-    # The refitted copies of LRMF and AUB belong to the certificate.
-    names = {name for name in model._fitted if not name.startswith("refitted")}
+    if hasattr(model, "parameters_"):
+        return {"parameters_of_t": model.parameters_, "parameters": model.parameters_}
     counts = {
-        name: sum(array.size for array in fitted.arrays.values())
-        for name in names | {"transform_"}
-        if (fitted := getattr(model, name)) is not None
+        name: sum(array.size for array in getattr(model, name).arrays.values())
+        for name in ("transform_", *LEARNED)
+        if hasattr(getattr(model, name, None), "arrays")
     }
-    return {
-        "parameters_of_t": counts["transform_"],
-        "parameters": sum(counts[name] for name in names & set(counts)),
-    }
+    if not counts:
+        return {}
+    own = counts.pop("transform_")
+    # Two maps that make up T are learned in its place.
+    whole = 0 if any("flow" in name or "map" in name for name in counts) else own
+    return {"parameters_of_t": own, "parameters": whole + sum(counts.values())}

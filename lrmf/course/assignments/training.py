@@ -248,7 +248,7 @@ SHARED = Function(
 STATEMENTS = Statements(
     name="training.statements",
     thoughts={
-        "a": "is the family closed under the maps? What is the bias then?",
+        "a": "do the maps carry the family onto itself? What is the bias then?",
         "b": "shrink A to the mode of the shared density: what happens to the first mean?",
         "c": "where can a loss below zero come from? Think of the bias, and of overfitting.",
         "d": "does c(A, B) depend on the map?",
