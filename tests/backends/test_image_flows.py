@@ -202,7 +202,7 @@ def test_norms_that_have_seen_no_data_are_refused(method, backend):
         (lrmf.Jet(patch=4), (3, 32, 32), r"Jet.*got \(3, 32, 32\): channels seem to come first"),
         # Sizes that divide all the same: red, green, blue and alpha of the default levels.
         (lrmf.Glow(), (4, 32, 32), r"Glow.*channels seem to come first.*4 pixels high: swap"),
-        (lrmf.Jet(), (2, 8, 8), "Jet.*channels seem to come first.*2 pixels high: swap"),
+        (lrmf.Jet(), (2, 8, 8), r"Jet.*channels seem to come first.*2 pixels high: swap"),
         (lrmf.Glow(), (16, 16), r"Glow models images: .*got \(16, 16\).*x\[\.\.\., numpy\.newaxis"),
         (lrmf.Jet(), (256,), r"Jet models images: expected.*got \(256,\); reshape"),
         (lrmf.Jet(patch=3), (8, 8, 1), "multiples of 3, got .*take fewer pixels"),
