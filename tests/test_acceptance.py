@@ -67,13 +67,29 @@ def test_fifty_fresh_seeds_are_aligned_in_the_saved_run():
     assert max(run["lrd"] for run in runs) <= 0.03
 
 
-def test_what_is_said_of_sixteen_dimensions():
+def test_what_is_said_of_many_features():
     folder = lrmf.data.saved_results("defaults")
     saved = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
-    found = {method: saved[f"clusters bent 16 {method}"] for method in ("LRMF", "deep LRMF")}
-    assert [round(run["lrd"], 2) for run in found.values()] == [0.11, 0.08]
-    assert {run["decision"] for run in found.values()} == {"not decided"}
-    assert round(saved["clusters bent 16 GaussianOT"]["lrd"], 2) == 0.80
+
+    def runs(d, method):
+        names = (f"clusters bent {d} {method}{seed}" for seed in ("", " seed 1001", " seed 1002"))
+        return [saved[name] for name in names]
+
+    def distances(d, method):
+        return [round(run["lrd"], 2) for run in runs(d, method)]
+
+    for d in (8, 16):
+        assert {run["decision"] for run in runs(d, "LRMF")} == {"aligned"}
+    assert distances(16, "LRMF") == [0.02, 0.02, 0.03]
+    assert max(run["processor_seconds"] for run in runs(16, "LRMF")) < 10
+    assert distances(16, "GaussianOT") == [0.80, 0.85, 1.19]
+    assert [min(distances(16, "wide LRMF")), max(distances(16, "wide LRMF"))] == WIDE16
+    assert [min(distances(16, "small MMDFlow")), max(distances(16, "small MMDFlow"))] == SMALL16
+    assert distances(64, "LRMF") == [0.12, 0.12, 0.13]
+    assert {run["decision"] for run in runs(64, "LRMF")} == {"not aligned"}
+    few, many = saved["clusters bent 16 n=500 LRMF"], saved["clusters bent 64 n=100000 LRMF"]
+    assert (round(few["lrd"], 2), few["decision"]) == (0.51, "not aligned")
+    assert (round(many["lrd"], 3), many["decision"]) == (0.001, "aligned")
 
 
 def test_moons_are_aligned_and_the_familys_own_certificate_agrees():
