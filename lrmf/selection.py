@@ -23,7 +23,7 @@ by joblib, and so on whatever joblib runs on: ``with joblib.parallel_config("das
 search.fit(X, domain)`` once a ``distributed.Client`` is there, and ``"ray"`` after
 ``ray.util.joblib.register_ray()``. Both were tried with two workers (Dask 2026.8, Ray 2.60), and
 gave the scores of a search without them. Settings of a spec are reached by its parameter:
-``aligner__transform__hidden``.
+``aligner__density__hidden``.
 
 In skada's pipelines, `lrmf.adapters.AlignmentScorer` scores instead.
 """
@@ -88,7 +88,7 @@ class StackedAligner(ClassifierMixin, BaseEstimator):
     Args:
         aligner: an lrmf aligner. It is cloned, never fitted itself. Its parameters, and those of
             its specs, are parameters of a search: ``aligner__steps``,
-            ``aligner__transform__hidden``.
+            ``aligner__density__hidden``.
 
     Attributes:
         aligner_: the fitted aligner.

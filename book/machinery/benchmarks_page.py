@@ -184,7 +184,7 @@ def _images(found: Mapping[str, Any]) -> list[str]:
             f"One step of LRMF with two Glows of {side} pixels, {size['levels']} levels of "
             f"{size['steps']} steps, {size['filters']} filters, {speed['batch']} + "
             f"{speed['batch']} images, in lrmf and by normflows' blocks, put together in the same "
-            f"way. Measured on {speed['date'][:10]}, on one core each of a machine that had other "
+            f"way. Measured on {speed['date'][:10]}, both on the same core of a machine that had other "
             f"work (a load of {machine['load_average_before']:.0f} on {machine['cores']} cores): "
             f"so the processes take turns, what counts is a second of the *processor*, and ratios "
             f"are those of one turn to the next. JAX {peers['lrmf-jax']['versions']['jax']}, "
@@ -218,7 +218,8 @@ def _bits(bits: Mapping[str, Any]) -> list[str]:
             f"{bits['steps']} steps of {bits['batch']} digits, the same ones with the same uniform "
             f"noise for both, Adam with one schedule. Each has the learning rate that is best for "
             f"it by {images['tuning']['held_out']:,} other digits, in a grid of factors of four "
-            "that holds it inside. So few steps tell how soon a flow learns, not how far it gets. "
+            "that holds it inside, or whose next rate diverged. So few steps tell how soon a flow "
+            "learns, not how far it gets. "
             f"Bits per dimension of {images['report']['held_out']:,} held-out digits, mean ± "
             f"standard deviation of {seeds} seeds; seconds of the processor for a fit."
         ),

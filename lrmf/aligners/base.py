@@ -249,7 +249,7 @@ def _replaced(spec: Any, field: str, value: Any, name: str) -> Any:
     if not isinstance(spec, Spec):
         raise ValueError(
             f"{name.removesuffix('__' + field)} is {spec!r}, which has no fields that can be set; "
-            "set it to a spec such as RealNVP() first"
+            "set it to a spec such as RealNVP() first, or in the same call"
         )
     own, _, rest = field.partition("__")
     fields = [f.name for f in dataclasses.fields(spec)]  # type: ignore[arg-type]

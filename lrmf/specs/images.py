@@ -75,7 +75,7 @@ def squeezed_shape(spec: object, event_shape: Shape, patch: int, *, times: int =
 def check_channels_last(spec: object, event_shape: Shape) -> None:
     """Refuse images that look like ``(channels, height, width)``, whether or not sizes divide."""
     h, w, c = image_shape(spec, event_shape)
-    if h <= 4 and h < min(w, c):
+    if h <= 4 and h < w == c:  # as (3, 32, 32); squeezed images may be (4, 8, 16)
         raise ValueError(
             f"{spec} takes images (height, width, channels), got {(h, w, c)}: channels seem to "
             "come first; the last axis is theirs: numpy.moveaxis(x, 1, -1) of images x (images "

@@ -161,7 +161,7 @@ class TestFields:
     """Fields of specs are parameters, too, by scikit-learn's double underscores."""
 
     def test_are_set(self):
-        model = lrmf.LRMF(density=lrmf.Gaussian())
+        model = lrmf.LRMF(transform=lrmf.RealNVP(), density=lrmf.Gaussian())
         assert model.set_params(transform__hidden=(8,), steps=5) is model
         assert model.transform_spec == lrmf.RealNVP(hidden=(8,))
         assert model.get_params()["transform__hidden"] == (8,)
@@ -174,7 +174,7 @@ class TestFields:
         assert model.get_params()["transform__flow__hidden"] == (3,)
 
     def test_that_are_none(self):
-        model = lrmf.LRMF(density=lrmf.Gaussian())
+        model = lrmf.LRMF(transform=lrmf.RealNVP(), density=lrmf.Gaussian())
         for name, message in (
             ("transform__widths", "^RealNVP has no field 'widths'; it has blocks, hidden, split"),
             ("backend__name", "^backend is 'jax', which has no fields"),

@@ -30,6 +30,7 @@ if __name__ == "__main__":
             runs,
             packages=PACKAGES,
             description=__doc__,
-            defaults={name: repr(value) for name, value in lrmf.LRMF().get_params().items()},
+            defaults={name: repr(value) for name, value in lrmf.LRMF().get_params().items()}
+            | {f"transform of {d} features": repr(lrmf.default_transform((d,))) for d in (2, 3)},
         )
     )

@@ -51,6 +51,9 @@ class Barycentric:
         return self._plan.transform(Xs=X)
 
 
+REALNVP = lrmf.RealNVP(hidden=(64, 64))
+
+
 def fitted(name: str, a: np.ndarray, b: np.ndarray, *, seed: int, steps: int) -> Any:
     """The map of a row, fitted to codes ``(n, 32)``."""
     options: dict[str, Any] = {"seed": seed, "steps": steps, "progress": False}
@@ -67,8 +70,8 @@ def fitted(name: str, a: np.ndarray, b: np.ndarray, *, seed: int, steps: int) ->
         "gaussian": lambda: lrmf.GaussianOT(),
         "emd": lambda: Barycentric(),
         "sinkhorn": lambda: lrmf.EntropicOT(),
-        "realnvp": lambda: lrmf.LRMF(**bounded),
-        "longer": lambda: lrmf.LRMF(**bounded),
+        "realnvp": lambda: lrmf.LRMF(transform=REALNVP, **bounded),
+        "longer": lambda: lrmf.LRMF(transform=REALNVP, **bounded),
         "still": lambda: lrmf.LRMF(transform=lrmf.Identity(), start="identity", **bounded),
         "spline": lambda: lrmf.LRMF(transform=lrmf.SplineFlow(hidden=(64, 64)), **bounded),
         "back to back": lambda: lrmf.BackToBackFlow(**options),
