@@ -5,8 +5,9 @@ Every run is one fit at the library's defaults, judged on 4,000 fresh points a s
 
 Runs: fifty fresh seeds of the moons at -50 degrees in JAX and three in TensorFlow Probability; six
 clusters in 2, 8, 16 and 64 dimensions under a bent distortion, three pairs each, beside Gaussian
-optimal transport, MMD and EMD flows, LRMF and MMD also with the other's map; clusters under an affine distortion, of few points and of
-many; ten seeds of AUB, of the moons at +50 degrees, and of FFJORD.
+optimal transport, MMD and EMD flows, LRMF and MMD also with the other's map; clusters under an
+affine distortion, of few points and of many; ten seeds of AUB, of the moons at +50 degrees, and of
+FFJORD.
 """
 
 from __future__ import annotations
