@@ -47,10 +47,10 @@ Where domains are near, which leaves T at the identity, the start decides little
 from the identity, the moments of each and the image of GaussianOT, of one seed: moons at -30, 30,
 -150 and 150 degrees end below 0.006 from all three, the last two with their labels exchanged; at
 -90 and 90 degrees at 0.08, 0.13, 0.08 and at 0.25, 0.15, 0.09. Four clusters of 2,000 points a
-side that were turned and bent end in 16 features at 0.06, 0.07, 0.07, and in 64, where so few points
-say little, at 0.26, 0.24, 0.24. Moved away by ten deviations, and stretched by 0.1 to 10, they end
-in 16 features at 1.37, 0.07, 0.06, and at 0.08 as chosen; in 64 features at 1.37, 0.24, 0.26, and
-at 0.27 as chosen: the identity is no start there, and the others are alike.
+side that were turned and bent end in 16 features at 0.06, 0.07, 0.07, and in 64, where so few
+points say little, at 0.26, 0.24, 0.24. Moved away by ten deviations, and stretched by 0.1 to 10,
+they end in 16 features at 1.37, 0.07, 0.06, and at 0.08 as chosen; in 64 features at 1.37, 0.24,
+0.26, and at 0.27 as chosen: the identity is no start there, and the others are alike.
 
 A map with nothing to learn, as `lrmf.Identity` is, can't undo a difference between the S_j: such an
 aligner has one S for all domains. Each domain counts alike in moments of all, as in the losses, and

@@ -185,9 +185,9 @@ def _images(found: Mapping[str, Any]) -> list[str]:
             f"{size['steps']} steps, {size['filters']} filters, {speed['batch']} + "
             f"{speed['batch']} images, in lrmf and by normflows' blocks, put together in the same "
             f"way. Measured on {speed['date'][:10]}, both on the same core of a machine that had "
-            f"other work (a load of {machine['load_average_before']:.0f} on {machine['cores']} cores): "
-            f"so the processes take turns, what counts is a second of the *processor*, and ratios "
-            f"are those of one turn to the next. JAX {peers['lrmf-jax']['versions']['jax']}, "
+            f"other work (a load of {machine['load_average_before']:.0f} on "
+            f"{machine['cores']} cores): so the processes take turns, what counts is a second of "
+            f"the *processor*, and ratios are those of one turn to the next. JAX {peers['lrmf-jax']['versions']['jax']}, "
             f"PyTorch {theirs['torch']}, normflows {theirs['normflows']}."
         ),
         "",
