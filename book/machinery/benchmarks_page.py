@@ -187,8 +187,9 @@ def _images(found: Mapping[str, Any]) -> list[str]:
             f"way. Measured on {speed['date'][:10]}, both on the same core of a machine that had "
             f"other work (a load of {machine['load_average_before']:.0f} on "
             f"{machine['cores']} cores): so the processes take turns, what counts is a second of "
-            f"the *processor*, and ratios are those of one turn to the next. JAX {peers['lrmf-jax']['versions']['jax']}, "
-            f"PyTorch {theirs['torch']}, normflows {theirs['normflows']}."
+            f"the *processor*, and ratios are those of one turn to the next. "
+            f"JAX {peers['lrmf-jax']['versions']['jax']}, PyTorch {theirs['torch']}, "
+            f"normflows {theirs['normflows']}."
         ),
         "",
         "| | steps in a processor's second | in one by the clock | peak memory |",

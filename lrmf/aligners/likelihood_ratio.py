@@ -63,7 +63,7 @@ class LRMF(SharedDensityAligner):
     With more features T has to be smaller, not larger, or it overfits. Six clusters in 16
     dimensions, 5,000 points a side, that were turned, scaled and bent, are left at 0.02 to 0.03
     nats on three fresh pairs, in 5 to 9 seconds of processor; with the plane's T at 0.10 to 0.11,
-    by `GaussianOT` at 0.80 to 1.19. In 64 dimensions they are left at 0.12, and 100,000 points a
+    by `GaussianOT` at 0.80 to 1.18. In 64 dimensions they are left at 0.12, and 100,000 points a
     side at 0.001; 500 points in 16 dimensions at 0.51, of which the certificate says *not aligned*
     (``python -m book.results.defaults``).
 
