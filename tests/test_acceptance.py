@@ -58,9 +58,14 @@ def judged(*arguments):
     return results
 
 
-def test_fifty_fresh_seeds_are_aligned_in_the_saved_run():
+def saved_runs():
+    """What `python -m book.results.defaults` found, by run."""
     folder = lrmf.data.saved_results("defaults")
-    saved = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
+    return json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
+
+
+def test_fifty_fresh_seeds_are_aligned_in_the_saved_run():
+    saved = saved_runs()
     runs = [run for name, run in saved.items() if name.startswith("moons LRMF jax -50 seed")]
     assert len(runs) == 50
     assert all(run["decision"] == "aligned" and run["accuracy"] >= 0.99 for run in runs)
@@ -69,8 +74,7 @@ def test_fifty_fresh_seeds_are_aligned_in_the_saved_run():
 
 @pytest.mark.parametrize("method", ["AUB jax", "FFJORD jax", "LRMF tfp"])
 def test_fresh_seeds_of_others_are_aligned_in_the_saved_run(method):
-    folder = lrmf.data.saved_results("defaults")
-    saved = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
+    saved = saved_runs()
     runs = [run for name, run in saved.items() if name.startswith(f"moons {method} -50 seed")]
     assert len(runs) == (3 if method == "LRMF tfp" else 10)
     assert all(run["decision"] == "aligned" and run["accuracy"] >= 0.99 for run in runs)
@@ -78,8 +82,7 @@ def test_fresh_seeds_of_others_are_aligned_in_the_saved_run(method):
 
 
 def test_what_is_said_of_many_features():
-    folder = lrmf.data.saved_results("defaults")
-    saved = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"]
+    saved = saved_runs()
 
     def runs(d, method):
         names = (f"clusters bent {d} {method}{seed}" for seed in ("", " seed 1001", " seed 1002"))
