@@ -10,7 +10,7 @@ import pytest
 from book.machinery.config import ROOT, Book, BookError
 from book.machinery.labels import Labels
 from book.machinery.statements import PAGE, page_text, read_results, statements
-from book.results.statements.__main__ import Recorder, updated
+from book.results.statements.__main__ import Recorder, digests, updated
 
 STALE = "run `make statements`"
 
@@ -169,3 +169,21 @@ def test_a_check_of_an_unknown_statement_is_left_out_and_its_file_runs_again(doc
     assert labels == {"lem-new-one", "lem-new-two"}
     after = updated(document, recorder, [file])
     assert file not in after["files"]
+
+
+def test_a_file_runs_again_when_what_it_imports_from_beside_it_changes(tmp_path, monkeypatch):
+    files = {
+        "test_one": "import numpy\nfrom one_cases import x\n",
+        "test_two": "import numpy\n",
+        "one_cases": "import other_cases\nx = 1\n",
+        "other_cases": "y = 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf8")
+    monkeypatch.setattr("book.results.statements.__main__.ROOT", tmp_path)
+    monkeypatch.setattr("book.results.statements.__main__.FOLDER", tmp_path)
+    before = digests()
+    (tmp_path / "other_cases.py").write_text("y = 3\n", encoding="utf8")
+    after = digests()
+    assert before.keys() == {"test_one.py", "test_two.py"}
+    assert {name for name in before if before[name] != after[name]} == {"test_one.py"}

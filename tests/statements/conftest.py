@@ -1,8 +1,13 @@
 """What the checks of the book's statements share."""
 
+import os
 from collections.abc import Callable
 
 import pytest
+
+# POT imports every array library it finds; these tests only give it NumPy arrays.
+os.environ.setdefault("POT_BACKEND_DISABLE_TENSORFLOW", "1")
+os.environ.setdefault("POT_BACKEND_DISABLE_JAX", "1")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -110,11 +111,18 @@ def run_checks(files: Sequence[str], *, collect: bool = False) -> Recorder:
 
 
 def digests() -> dict[str, str]:
-    """Return the hash of each file with checks."""
+    """Return the hash of each file with checks, and of what it imports from beside it."""
     return {
-        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(_with_imports(path)).hexdigest()
         for path in sorted(FOLDER.glob("test_*.py"))
     }
+
+
+def _with_imports(path: Path) -> bytes:
+    text = path.read_text(encoding="utf8")
+    names = re.findall(r"^(?:from|import) (\w+)", text, flags=re.MULTILINE)
+    beside = [FOLDER / f"{name}.py" for name in names if (FOLDER / f"{name}.py").is_file()]
+    return b"".join([text.encode(), *(_with_imports(other) for other in beside)])
 
 
 def updated(old: dict[str, Any], recorder: Recorder, ran: Sequence[str]) -> dict[str, Any]:
