@@ -7,32 +7,29 @@ validation, early stopping, checkpoints and the progress bar.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
 
 from .backends.base import Backend, Game, Loss, Role, Trainer
-from .checkpoints import Checkpoint, Record
+from .checkpoints import Checkpoint
 from .divergence import are_finite, divergence_status, find_fault
 from .failures import lacks_memory
 from .fit_config import FitConfig, Schedule
+from .fit_state import FitRun, Outcome, Progress, crosses
 from .minibatches import Minibatches, Points, Weights
 from .specs import Arrays
 from .stepwise import Assistant, StepwiseTrainer
 
 __all__ = ["FitConfig", "FitResult", "Schedule", "fit"]
-
-Outcome = Literal["finished", "stopped early", "diverged", "interrupted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +55,6 @@ class FitResult:
     steps: int
     seconds: float
     snapshots: list[tuple[int, dict[str, Arrays]]] = field(default_factory=list)
-
-
-@dataclass
-class _Progress:
-    """The part of a fit's state that is not arrays of the backend."""
-
-    step: int = 0
-    seconds: float = 0.0
-    outcome: Outcome | None = None
-    best_step: int = 0
-    best_loss: float = math.inf
-    losses: list[Any] = field(default_factory=list)
-    validation: list[tuple[int, float]] = field(default_factory=list)
 
 
 def fit(
@@ -186,7 +170,7 @@ def fit(
                 f"{name}: a step with batch_size={most} finds no memory. {advice}"
             ) from error
 
-    run = _Run(trainer, rng, config)
+    run = FitRun(trainer, rng, config)
     if checkpoint is not None and (record := checkpoint.get(name)) is not None:
         run.restore(record)
     began = time.perf_counter() - run.state.seconds
@@ -230,7 +214,7 @@ def fit(
                 )
                 break
             state.seconds = time.perf_counter() - began
-            if checkpoint is not None and _crosses(start, end, checkpoint.every):
+            if checkpoint is not None and crosses(start, end, checkpoint.every):
                 checkpoint.put(name, *run.record())
     except KeyboardInterrupt:
         # Whatever it broke into, a resumed fit draws this chunk's minibatches again.
@@ -258,114 +242,6 @@ def fit(
     )
 
 
-@dataclass(frozen=True)
-class _Mark:
-    """Where a fit stood between two chunks."""
-
-    trainer: Any
-    rng: Mapping[str, Any]
-    step: int
-    best: tuple[Any, int, float]
-    validations: int
-    snapshots: int
-
-
-class _Run:
-    """A fit under way: what is looked at between chunks, and its checkpoint record."""
-
-    def __init__(self, trainer: Trainer, rng: np.random.Generator, config: FitConfig) -> None:
-        self.trainer, self.rng, self.config = trainer, rng, config
-        self.state = _Progress()
-        self.best = trainer.state
-        self.snapshots: list[tuple[int, dict[str, Arrays]]] = []
-        if config.snapshot_every:
-            self.snapshots.append((0, trainer.arrays()))
-
-    def mark(self) -> _Mark:
-        """Where the fit stands."""
-        state = self.state
-        return _Mark(
-            trainer=self.trainer.state,
-            rng=self.rng.bit_generator.state,
-            step=state.step,
-            best=(self.best, state.best_step, state.best_loss),
-            validations=len(state.validation),
-            snapshots=len(self.snapshots),
-        )
-
-    def back(self, mark: _Mark) -> None:
-        """Forget what came after a mark."""
-        state = self.state
-        self.trainer.state, self.rng.bit_generator.state = mark.trainer, mark.rng
-        self.best, state.best_step, state.best_loss = mark.best
-        state.step, state.outcome = mark.step, None
-        del state.losses[mark.step :]
-        del state.validation[mark.validations :]
-        del self.snapshots[mark.snapshots :]
-
-    def look(
-        self, start: int, validation: Mapping[str, np.ndarray] | None, *, settled: bool = True
-    ) -> bool:
-        """Snapshot, validate, and decide about stopping early; whether all is well.
-
-        What is annealed, held-out points know nothing of: until the loss has settled to theirs,
-        the newest arrays are the best.
-        """
-        state, every, patience = self.state, self.config.snapshot_every, self.config.patience
-        if every and _crosses(start, state.step, every):
-            self.snapshots.append((state.step, self.trainer.arrays()))
-        if validation is None:
-            return True
-        value = self.trainer.evaluate(validation)
-        if not np.isfinite(value):
-            return False
-        state.validation.append((state.step, value))
-        if value < state.best_loss or not settled:
-            state.best_loss, state.best_step, self.best = value, state.step, self.trainer.state
-        elif patience and state.step - state.best_step >= patience:
-            state.outcome = "stopped early"
-        return True
-
-    def record(self) -> tuple[dict[str, Any], Arrays]:
-        """The JSON document and the arrays from which `restore` goes on."""
-        document = dataclasses.asdict(self.state)
-        if self.state.outcome == "interrupted":
-            document["outcome"] = None
-        arrays: Arrays = {"losses": np.array(document.pop("losses"))}
-        for key, value in self.trainer.export_state().items():
-            arrays[f"state/{key}"] = value
-        if self.config.patience:
-            current, self.trainer.state = self.trainer.state, self.best
-            for key, value in self.trainer.export_state().items():
-                arrays[f"best/{key}"] = value
-            self.trainer.state = current
-        for step, roles in self.snapshots:
-            for role, named in roles.items():
-                for key, value in named.items():
-                    arrays[f"snapshot/{step}/{role}/{key}"] = value
-        return {"progress": document, "rng": self.rng.bit_generator.state}, arrays
-
-    def restore(self, record: Record) -> None:
-        """Go on from a record."""
-        document = dict(record.document["progress"])
-        document["validation"] = [(step, value) for step, value in document["validation"]]
-        self.state = _Progress(**document, losses=record.arrays["losses"].tolist())
-        self.rng.bit_generator.state = record.document["rng"]
-        if self.config.patience:
-            self.trainer.import_state(_below(record.arrays, "best/"))
-            self.best = self.trainer.state
-        self.trainer.import_state(_below(record.arrays, "state/"))
-        snapshots: dict[int, dict[str, Arrays]] = {}
-        for key, value in _below(record.arrays, "snapshot/").items():
-            step, role, name = key.split("/", 2)
-            snapshots.setdefault(int(step), {}).setdefault(role, {})[name] = value
-        for _, empty in self.snapshots:
-            for roles in snapshots.values():
-                for role in empty:
-                    roles.setdefault(role, {})
-        self.snapshots = sorted(snapshots.items())
-
-
 def _repeated(constants: Mapping[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
     return {name: np.broadcast_to(x, (steps, *np.shape(x))) for name, x in constants.items()}
 
@@ -373,10 +249,6 @@ def _repeated(constants: Mapping[str, np.ndarray], steps: int) -> dict[str, np.n
 def _annealed(arrays: Mapping[str, np.ndarray], progress: np.ndarray) -> dict[str, np.ndarray]:
     factor = np.maximum(0.0, 1.0 - 2.0 * progress)
     return {name: np.multiply.outer(factor, x) for name, x in arrays.items()}
-
-
-def _crosses(start: int, stop: int, every: int) -> bool:
-    return start // every < stop // every
 
 
 def _largest(size: int, step: Callable[[int], Any]) -> int:
@@ -392,7 +264,7 @@ def _largest(size: int, step: Callable[[int], Any]) -> int:
     return size
 
 
-def _status(state: _Progress, config: FitConfig) -> str:
+def _status(state: Progress, config: FitConfig) -> str:
     if state.outcome == "stopped early":
         return (
             f"stopped early at step {state.step}: the validation loss had not improved for "
@@ -407,7 +279,7 @@ def _status(state: _Progress, config: FitConfig) -> str:
     return f"finished: {state.step} steps."
 
 
-def _history(state: _Progress, loss: Loss | Game) -> dict[str, np.ndarray]:
+def _history(state: Progress, loss: Loss | Game) -> dict[str, np.ndarray]:
     names = ["loss"]
     if isinstance(loss, Game):
         names = [*(f"{player.name}_loss" for player in loss.players[:-1]), "loss"]
@@ -420,9 +292,3 @@ def _history(state: _Progress, loss: Loss | Game) -> dict[str, np.ndarray]:
         steps, losses = zip(*state.validation, strict=True)
         history |= {"validation_step": np.array(steps), "validation_loss": np.array(losses)}
     return history
-
-
-def _below(arrays: Arrays, prefix: str) -> Arrays:
-    return {
-        key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)
-    }

@@ -22,9 +22,10 @@ from ..points import Rows
 from ..specs import Arrays, Histogram, Spec
 from ..standardization import Standardization, Standardize, moments
 from ..starting import completed
+from .held_out import drawn_by_weight, split
 from .parts import DensityFit, Objective, Part, pushed
 from .stages import Stage, Stages, density_stage
-from .units import Units
+from .units import Units, restored_history
 
 __all__ = [
     "Recipe",
@@ -256,7 +257,7 @@ def run(
 
     # Split.
     rng = np.random.default_rng(seeds["split"])
-    data, held_out, weights, held_weights = _split(domains, weights, validation_fraction, rng)
+    data, held_out, weights, held_weights = split(domains, weights, validation_fraction, rng)
     drawn = dict(initial)  # a start follows from the data, but for the last digits of BLAS
     if recipe.start is not None:
         initial |= recipe.start(data, weights, units.domains)
@@ -267,7 +268,7 @@ def run(
         objective = objective(data, held_out, weights, seeds["objective"])
     if objective.assistant is not None and held_out:
         # What an assistant computes knows no weights: points are drawn in their proportion.
-        held_out, held_weights = _drawn(held_out, held_weights, rng), {}
+        held_out, held_weights = drawn_by_weight(held_out, held_weights, rng), {}
     validation = whole(held_out, held_weights) | dict(objective.constants) if held_out else None
 
     def model(name: str, arrays: Arrays) -> Any:
@@ -361,7 +362,7 @@ def run(
     return Result(
         models=models,
         facts=facts,
-        history=_restored(
+        history=restored_history(
             fitted.history,
             {k: units.missing(n, event_shape) for k, n in objective.log_densities.items()},
             constant,
@@ -395,50 +396,3 @@ def _images(recipe: Recipe, parts: Mapping[str, Any], data: Mapping[str, Rows]) 
 
 def _image(flow: Flow, points: np.ndarray) -> np.ndarray:
     return flow.forward(points)[0]
-
-
-def _split(
-    domains: Mapping[str, Rows], weights: Weights, fraction: float, rng: np.random.Generator
-) -> tuple[Mapping[str, Rows], dict[str, Rows], Weights, Weights]:
-    """Points to learn from and points to validate with, if any, and the weights of both."""
-    if not fraction:
-        return domains, {}, weights, {}
-    data: dict[str, Rows] = {}
-    held_out: dict[str, Rows] = {}
-    kept: dict[str, np.ndarray | None] = {}
-    held: dict[str, np.ndarray | None] = {}
-    for domain, x in domains.items():
-        count = max(1, round(fraction * len(x)))
-        if len(x) - count < 2:
-            raise ValueError(
-                f"validation_fraction={fraction} leaves {len(x) - count} of {len(x)} {domain} "
-                "points to learn from; lower it"
-            )
-        rows = rng.permutation(len(x))
-        for points, shares, some in (
-            (held_out, held, rows[:count]),
-            (data, kept, rows[count:]),
-        ):
-            points[domain], own = x.subset(some), weights[domain]
-            shares[domain] = None if own is None else own[some]
-    return data, held_out, kept, held
-
-
-def _drawn(data: Mapping[str, Rows], weights: Weights, rng: np.random.Generator) -> dict[str, Rows]:
-    """As many points of each domain, weighted ones drawn in proportion to their weights."""
-    return {
-        domain: x
-        if (own := weights.get(domain)) is None
-        else x.subset(rng.choice(len(x), size=len(x), p=own / own.sum()))
-        for domain, x in data.items()
-    }
-
-
-def _restored(
-    history: Mapping[str, np.ndarray], missing: Mapping[str, float], constant: float
-) -> dict[str, np.ndarray]:
-    """A history in units of the data, with a constant in the map's losses, if it is known."""
-    shifts = dict(missing)
-    shifts["loss"] = shifts.get("loss", 0.0) + (0.0 if np.isnan(constant) else constant)
-    shifts["validation_loss"] = shifts["loss"]
-    return {name: v + shifts[name] if name in shifts else v for name, v in history.items()}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..models import Density
 from ..specs import Shape, Spec
 from ..standardization import Moments, Standardization, Standardize, standardizations
@@ -13,7 +15,7 @@ from ..standardization import Moments, Standardization, Standardize, standardiza
 if TYPE_CHECKING:
     from .recipe import Recipe
 
-__all__ = ["Units"]
+__all__ = ["Units", "restored_history"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +127,13 @@ class Units:
                 if any(spec != first for spec in others):
                     return f"needs a density without units of its own, unlike {part.spec}"
         return ""
+
+
+def restored_history(
+    history: Mapping[str, np.ndarray], missing: Mapping[str, float], constant: float
+) -> dict[str, np.ndarray]:
+    """A history in units of the data, with a constant in the map's losses, if it is known."""
+    shifts = dict(missing)
+    shifts["loss"] = shifts.get("loss", 0.0) + (0.0 if np.isnan(constant) else constant)
+    shifts["validation_loss"] = shifts["loss"]
+    return {name: v + shifts[name] if name in shifts else v for name, v in history.items()}

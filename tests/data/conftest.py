@@ -152,3 +152,8 @@ def file(small_digits: SmallDigits) -> fetch.DataFile:
 def content(small_digits: SmallDigits, file: fetch.DataFile) -> bytes:
     """What is in it."""
     return small_digits.files[file.name]
+
+
+@pytest.fixture
+def arrays(small_digits) -> tuple[np.ndarray, np.ndarray]:
+    return small_digits.usps["train"]

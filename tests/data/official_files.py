@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,3 +41,15 @@ def usps_file(images: np.ndarray, labels: np.ndarray, *, decimals: int = 3) -> b
 def idx_file(array: np.ndarray) -> bytes:
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
     return gzip.compress(header + array.tobytes(), compresslevel=1)
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def everything_in(folder: Path) -> list[str]:
+    """List a folder; a remembered failure is the business of other tests."""
+    paths = folder.rglob("*") if folder.exists() else []
+    return sorted(path.name for path in paths if path.suffix != ".json")

@@ -13,6 +13,7 @@ translation = partial(
 )
 alignflow = partial(Mutant, file="lrmf/aligners/alignflow.py")
 two_sample = partial(Mutant, file="lrmf/two_sample.py", tests=("tests/test_two_sample.py",))
+scores = partial(Mutant, file="lrmf/scores.py", tests=("tests/test_two_sample.py",))
 NETWORK = ("tests/backends/test_network.py", "-k", "jax")
 
 MUTANTS = (
@@ -122,7 +123,7 @@ MUTANTS = (
         old="m * n / (m + n) * gap @ gap",
         new="m * n * gap @ gap",
     ),
-    two_sample(
+    scores(
         "tests: scores are not whitened",
         old="return centred @ directions[kept].T / scale, int(kept.sum())",
         new="return centred @ directions[kept].T, int(kept.sum())",

@@ -184,6 +184,7 @@ THEORY = [
     mixtures(
         "mixtures: sign of the simulated gradient's offset",
         file="lrmf/theory/mixture_simulation.py",
+        tests=("tests/theory/test_mixture_simulation.py",),
         old="np.mean(share * (x - value) / v)",
         new="np.mean(share * (x + value) / v)",
     ),
@@ -257,6 +258,7 @@ DATA = [
     ),
     fetch(
         "downloads: the cache comes before the data folder",
+        tests=("tests/data/test_data_folder.py",),
         old="if folder is not None:\n        arrays = _load",
         new="if folder and not (cache_dir() / file.name).is_file():\n        arrays = _load",
     ),
@@ -304,28 +306,28 @@ DRAWN = [
         "lrmf/widgets/gaussian_case.py",
         "log_det=-math.log(state.a)",
         "log_det=math.log(state.a)",
-        ("tests/test_widgets.py", "-k", "terms or moments or optimum"),
+        ("tests/test_widgets_numbers.py", "-k", "terms or moments or optimum"),
     ),
     Mutant(
         "widgets: standard deviation of a mixture without its gap",
         "lrmf/widgets/mixture_distance.py",
         "line = state.center_a, np.hypot(state.gap_a, state.std_a)",
         "line = state.center_a, state.std_a",
-        ("tests/test_widgets.py", "-k", "terms or moments or optimum"),
+        ("tests/test_widgets_numbers.py", "-k", "terms or moments or optimum"),
     ),
     Mutant(
         "widgets: a step in a, not in its logarithm",
         "lrmf/widgets/descent.py",
         "log_a -= state.rate_a * a * float(",
         "log_a -= state.rate_a * float(",
-        ("tests/test_widgets.py", "-k", "takes_steps"),
+        ("tests/test_widgets_numbers.py", "-k", "takes_steps"),
     ),
     Mutant(
         "widgets: clouds turned as they are, not where they are white",
         "lrmf/widgets/clouds.py",
         "return np.asarray(x @ turn.T + shift)",
         "return np.asarray((x - mean) @ np.transpose(rotation) + mean)",
-        ("tests/test_widgets.py", "-k", "no_angle"),
+        ("tests/test_widgets_numbers.py", "-k", "no_angle"),
     ),
     Mutant(
         "widgets: numbers are not clamped",
@@ -343,7 +345,7 @@ DRAWN = [
     ),
     Mutant(
         "plots: regions of the least density",
-        "lrmf/plots.py",
+        "lrmf/_plot_model.py",
         "descending = np.sort(heights, axis=None)[::-1]",
         "descending = np.sort(heights, axis=None)",
         ("tests/test_plots.py", "-k", "ellipse or density"),

@@ -85,6 +85,7 @@ FITTING = [
     ),
     fitting(
         "early stopping: never stops",
+        file="lrmf/fit_state.py",
         old="elif patience and state.step - state.best_step >= patience:",
         new="elif patience and state.step - state.best_step > 10**9:",
     ),
@@ -117,21 +118,25 @@ FITTING = [
     ),
     ending(
         "checkpoint: without the generator's state",
+        file="lrmf/fit_state.py",
         old='self.rng.bit_generator.state = record.document["rng"]',
         new="pass",
     ),
     ending(
         "checkpoint: the best arrays are lost",
+        file="lrmf/fit_state.py",
         old='"best/"))\n            self.best = self.trainer.state',
         new='"best/"))',
     ),
     ending(
         "interruption: the interrupted chunk's minibatches are not drawn again",
+        file="lrmf/fit_state.py",
         old="self.trainer.state, self.rng.bit_generator.state = mark.trainer, mark.rng",
         new="self.trainer.state = mark.trainer",
     ),
     fitting(
         "snapshots: only where a chunk ends at a multiple",
+        file="lrmf/fit_state.py",
         old="return start // every < stop // every",
         new="return stop % every == 0",
     ),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lrmf.player import Track
+from lrmf.player import Player, Track
 
 FRAMES, POINTS = 6, 40
 
@@ -41,6 +41,30 @@ def arrays():
 def track(arrays):
     """A track with every layer."""
     return Track(**arrays)
+
+
+@pytest.fixture
+def player(track):
+    return Player([track], alt="A cloud moves onto another.")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    import browsing
+
+    with browsing.chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def reader(chromium, tmp_path):
+    """A reader with a browser, offline; afterwards the console must be empty."""
+    from player_reader import Reader
+
+    reader = Reader(chromium, tmp_path)
+    yield reader
+    reader.forget()
+    assert chromium.get_log("browser") == []
 
 
 class Shift:
