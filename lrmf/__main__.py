@@ -9,11 +9,16 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-__all__ = ["CODES", "main"]
+__all__ = ["CODES", "OPTIONS", "main"]
 
 #: What the command exits with, as ``diff`` does.
 CODES = {"aligned": 0, "not aligned": 1, "not decided": 3}
 TROUBLE = 2
+#: What a verdict advises, and what does it here.
+OPTIONS = {
+    "judge with controls=True": "judge without --no-controls",
+    "lrmf.plots.log_ratio(ax, certificate, ...) of the judged points": "--picture FILE",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +83,10 @@ def _judge(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(found.text() + "\n")
+        text = found.text()
+        for in_python, here in OPTIONS.items():
+            text = text.replace(in_python, here)
+        sys.stdout.write(text + "\n")
     sys.stdout.flush()  # the verdict stands, whatever becomes of the picture
     if options.picture:
         found.picture(options.picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +14,8 @@ from sklearn.utils._set_output import _SetOutputMixin
 
 from ..checks import plain
 from ..judge import Certificate, lrd
-from ..points import check_features, check_new_names, check_points
+from ..judge.seen import Remembered
+from ..points import check_features, check_new_names, check_points, check_rows
 from ..specs import Shape, Spec
 
 __all__ = ["Absent", "Aligner", "once_fitted"]
@@ -84,6 +85,8 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
     #: What a message asks to be called first.
     _to_fit: ClassVar[str] = "fit(Xs=source, Xt=target)"
     _event_shape: Shape
+    #: Rows of each domain; a file does not hold them.
+    _remembered: tuple[Remembered, ...] = ()
     feature_names_in_: np.ndarray
 
     # scikit-learn reads and sets parameters as attributes of the same names, but `transform` is
@@ -152,7 +155,8 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
         """What held-out points say of T(A) against B, by the judge of `lrmf.lrd`.
 
         Args:
-            Xs: source points ``(n_s, *event_shape)`` that `fit` has not seen.
+            Xs: source points ``(n_s, *event_shape)`` that `fit` has not seen: of others the
+                verdict warns, unless the aligner comes from a file.
             Xt: target points ``(n_t, *event_shape)`` that `fit` has not seen.
             tolerance: the largest distance in nats that counts as aligned, by default 0.1.
             sample_weight_s, sample_weight_t: weights of the points.
@@ -172,7 +176,7 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
         """
         self._check_fitted()
         self._check_complete()
-        return lrd(
+        found = lrd(
             self._moved(Xs, "Xs"),
             self._check_new(Xt, "Xt"),
             tolerance=self._tolerance if tolerance is None else tolerance,
@@ -181,6 +185,12 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
             sample_weight_t=sample_weight_t,
             controls=controls,
         )
+        return dataclasses.replace(found, seen=self._seen([(Xs, "Xs"), (Xt, "Xt")]))
+
+    def _seen(self, given: Sequence[tuple[Any, str]]) -> float:
+        """The largest share of a domain's remembered rows that are given."""
+        shares = [r.share(check_rows(*g)) for r, g in zip(self._remembered, given, strict=False)]
+        return max(shares, default=0.0)
 
     @once_fitted
     def score(self, Xs: Any, Xt: Any) -> float:

@@ -75,7 +75,7 @@ class AffineAligner(ComputedAligner):
         check_non_negative_number("regularization", own.regularization)
         check_bool("standardize", own.standardize)
         source, target = check_pair(Xs, Xt)
-        event_shape, names = source.shape[1:], feature_names({"Xs": Xs, "Xt": Xt})
+        names = feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
         check_squares(target, "Xt")
         # K has no units: those of powers of covariances neither overflow nor vanish.
@@ -103,7 +103,8 @@ class AffineAligner(ComputedAligner):
         matrix = in_units_of_the_data(self._map(cov_a, cov_b))
         self._keep(
             own,
-            event_shape,
+            source,
+            target,
             names,
             matrix_=matrix,
             shift_=mean_b - matrix @ mean_a,

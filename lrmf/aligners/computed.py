@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..degenerate import warn_of_degenerate
+from ..judge.seen import Remembered
 from ..points import Rows
-from ..specs import Shape
 from ..standardization import moments
 from . import persistence
 from .base import Aligner
@@ -33,13 +33,21 @@ class ComputedAligner(Aligner):
     #: The parameters of the last fit.
     _fitted_parameters: dict[str, Any]
 
-    def _keep(self, own: Self, event_shape: Shape, names: list[str] | None, **fitted: Any) -> None:
+    def _keep(
+        self,
+        own: Self,
+        source: np.ndarray,
+        target: np.ndarray,
+        names: list[str] | None,
+        **fitted: Any,
+    ) -> None:
         """Keep what a fit of an aligner like this one, with plain values, gave: all at once."""
         self.__dict__ = {
             **{k: v for k, v in vars(self).items() if k != "feature_names_in_"},
             **fitted,
             **({} if names is None else {"feature_names_in_": np.array(names, dtype=object)}),
-            "_event_shape": event_shape,
+            "_event_shape": source.shape[1:],
+            "_remembered": (Remembered(Rows(source)), Remembered(Rows(target))),
             "_fitted_parameters": own.get_params(deep=False),
         }
 

@@ -126,13 +126,12 @@ class EntropicOT(ComputedAligner):
         """
         own = self._plain()
         own._check_parameters()
-        source, target = check_pair(Xs, Xt)
+        given = source, target = check_pair(Xs, Xt)
         names = feature_names({"Xs": Xs, "Xt": Xt})
         check_squares(source, "Xs")
         check_squares(target, "Xt")
         import_pot()
         warn_of_points({"Xs": source, "Xt": target}, names, looks=("extreme",))
-        event_shape = source.shape[1:]
         source, target = (x.reshape(len(x), -1) for x in (source, target))
         unit = shared_deviations(source, target) if own.standardize else 1.0
         check_squares(source / unit, "Xs divided by its deviations")
@@ -161,7 +160,7 @@ class EntropicOT(ComputedAligner):
         )
         self._keep(
             own,
-            event_shape,
+            *given,
             names,
             source_points_=source,
             target_points_=target,

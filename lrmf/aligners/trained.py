@@ -19,6 +19,7 @@ from ..checks import check_bool, check_fraction, check_positive_int, check_seed
 from ..failures import DivergenceWarning, warn
 from ..fingerprints import fingerprint
 from ..fitting import FitConfig, Schedule
+from ..judge.seen import Remembered
 from ..models import Density, Flow
 from ..points import Rows, check_features, check_new_names, check_rows, feature_names, weighted
 from ..specs import Arrays, Shape
@@ -255,6 +256,7 @@ class TrainedAligner(Aligner):
             **{k: v for k, v in vars(self).items() if k not in self._fitted_names},
             **fitted,
             "_event_shape": next(iter(domains.values())).shape[1:],
+            "_remembered": tuple(Remembered(rows) for rows in domains.values()),
             "_fitted_recipe": recipe,
             "_fitted_parameters": own.get_params(deep=False),
             "_fitted_names": tuple(fitted),

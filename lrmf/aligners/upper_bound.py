@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -243,7 +244,8 @@ class AUB(SharedDensityAligner):
             )
             for j, name in enumerate(others)
         ]
-        return max(found, key=lambda c: (_SEVERITY.index(c.decision), c.lrd))
+        worst = max(found, key=lambda c: (_SEVERITY.index(c.decision), c.lrd))
+        return dataclasses.replace(worst, seen=self._seen(list(points.values())))
 
     @once_fitted
     def score(

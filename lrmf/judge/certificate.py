@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +20,8 @@ _LARGEST = 2.0 * np.log(2.0)
 _ERRORS = 2.0
 # So many features are named.
 _NAMED = 5
+# Of a fit's rows so large a share is among the held-out ones by no chance.
+_SEEN = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class Certificate:
         log_ratio_target: the same at each target point.
         constant_features: the features, of flattened points, that are constant on one side but not
             on the other, or at another value there. They alone tell the sides apart.
+        seen: the share of the rows that a fit remembers which are among those judged. Points that
+            a map was fitted to may be alike where fresh ones are not.
         bound: the held-out LRMF loss with its constant (paper, equation 3), where asked for.
         bound_stderr: its standard error.
         family_lrd: the distance within the family M, by refitted copies, where asked for.
@@ -65,6 +70,7 @@ class Certificate:
     log_ratio_source: np.ndarray = field(repr=False, compare=False)
     log_ratio_target: np.ndarray = field(repr=False, compare=False)
     constant_features: tuple[int, ...] = ()
+    seen: float = 0.0
     bound: float | None = None
     bound_stderr: float | None = None
     family_lrd: float | None = None
@@ -131,7 +137,8 @@ class Certificate:
     @property
     def verdict(self) -> str:
         """The decision, then distance, controls, judge and cure, each on a line of its own."""
-        return "\n".join([self._first(), *self._controls(), self._judge(), *self._cure()])
+        parts = self._controls(), self._judge(), self._warning(), self._cure()
+        return "\n".join([self._first(), *itertools.chain(*parts)])
 
     def __str__(self) -> str:
         lines = [self.verdict]
@@ -167,8 +174,13 @@ class Certificate:
             for c in self.controls
         ]
 
-    def _judge(self) -> str:
-        return f"judge: cross-fitted classifiers, {self.n_source} + {self.n_target} points"
+    def _judge(self) -> list[str]:
+        return [f"judge: cross-fitted classifiers, {self.n_source} + {self.n_target} points"]
+
+    def _warning(self) -> list[str]:
+        if self.seen < _SEEN:
+            return []
+        return ["warning: the map was fitted to these very points; judge others, held out"]
 
     def _cure(self) -> list[str]:
         if self.decision == "aligned":
@@ -193,13 +205,19 @@ class Certificate:
             return ["cause: judged without controls", "cure: judge with controls=True"]
         if self._looks_aligned:
             shapes = " and ".join(c.shape for c in self.unseen)
-            cause = f"too few points: a distance of {self.tolerance:g} ({shapes}) could go unseen"
+            what = f"a distance of {self.tolerance:g} ({shapes})"
+            if all(c.lrd > _ERRORS * c.lrd_stderr for c in self.unseen):
+                cause = f"too few points: {what} could measure as little as these"
+            else:
+                cause = f"too few points: {what} could go unseen"
         elif self.lrd - _ERRORS * self.lrd_stderr > self.tolerance:
             cause = "the negative control shows a distance where there is none"
         else:
             cause = f"too close to the tolerance of {self.tolerance:g} for this standard error"
         n = self.enough
-        cure = f"more points, about {n:,} in all" if n else "many more points, or another tolerance"
+        cure = (
+            f"more points, {n:,} in all or more" if n else "many more points, or another tolerance"
+        )
         return [f"cause: {cause}", f"cure: {cure}"]
 
 

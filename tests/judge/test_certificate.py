@@ -92,11 +92,11 @@ def test_the_verdict_names_distance_controls_judge_points_and_tolerance():
         ),
         (
             certificate(0.0, controls=(NOTHING, control("waves", 0.1, 0.04, 0.018))),
-            "cause: too few points",
-            "cure: more points, about 3,000 in all",
+            "cause: too few points: a distance of 0.1 (waves) could measure as little as these",
+            "cure: more points, 3,000 in all or more",
         ),
         # 0.02 from the tolerance with an error of 0.02: four times the points, and half again.
-        (certificate(0.12, 0.02), "too close to the tolerance", "cure: more points, about 8,000"),
+        (certificate(0.12, 0.02), "too close to the tolerance", "cure: more points, 8,000 in all"),
         (certificate(0.1, 0.02), "too close to the tolerance", "cure: many more points"),
         (certificate(0.3, controls=(control("none", 0.0, 0.3), *SEEN)), "negative control", "cure"),
         (certificate(0.3, controls=()), "without controls", "cure: judge with controls=True"),
@@ -125,6 +125,12 @@ def test_what_was_asked_for_is_told():
     )
     assert text.splitlines()[-2:] == ["bound: 0.250 ± 0.020 nats", "family_lrd: 0.100 ± 0.010 nats"]
     assert str(certificate(0.0)) == certificate(0.0).verdict
+
+
+def test_points_that_the_map_was_fitted_to_are_warned_of():
+    assert "warning" not in certificate(0.0, seen=0.04).verdict
+    text = certificate(0.0, seen=0.06).verdict
+    assert "warning: the map was fitted to these very points; judge others, held out" in text
 
 
 def test_a_certificate_does_not_change():

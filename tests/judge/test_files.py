@@ -80,7 +80,15 @@ def test_files_of_one_distribution_are_aligned(capsys, tmp_path):
 
 
 def test_without_controls_nothing_is_decided(capsys, pair):
-    assert judged(capsys, *pair, "--no-controls", code=3).startswith("not decided")
+    text = judged(capsys, *pair, "--no-controls", code=3)
+    assert text.startswith("not decided")
+    assert "cure: judge without --no-controls" in text
+
+
+def test_what_the_verdict_advises_is_an_option_of_the_command(capsys, pair):
+    text = judged(capsys, *pair, code=1)
+    assert "--picture FILE shows where" in text
+    assert "lrmf.plots" not in text
 
 
 def test_columns_go_by_name(capsys, tmp_path):

@@ -147,4 +147,11 @@ MUTANTS = (
         new="self.weight = np.ones(len(rows))",
         tests=("tests/judge/test_lrd.py", "-k", "proportions"),
     ),
+    Mutant(
+        name="certificate: the target of fit is not recognised",
+        file="lrmf/aligners/base.py",
+        old='self._seen([(Xs, "Xs"), (Xt, "Xt")])',
+        new='self._seen([(Xs, "Xs")])',
+        tests=("tests/judge/test_seen.py",),
+    ),
 )
