@@ -19,6 +19,8 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = (
     "affine",
     "judge_calibration",
+    "judge_cases",
+    "judge_selection",
     "two_sample",
     "worked_cases",
     "labels",

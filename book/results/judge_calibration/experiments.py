@@ -67,6 +67,8 @@ def _cells() -> Iterator[tuple[str, int, int, int, float, int]]:
     yield "shift", 784, 500, 500, 0.0, 1
     yield "shift", 16, 10_000, 10_000, 0.0, 1
     yield "rotation", 64, 10_000, 10_000, twice, 1
+    for truth in (0.0, twice):
+        yield "shift", 2, 50_000, 50_000, truth, 1
 
 
 def _all_kinds(d: int, n: int) -> Iterator[tuple[str, int, int, int, float, int]]:
