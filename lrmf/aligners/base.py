@@ -197,7 +197,8 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
         """Minus the judge's distance of T(A) and B on held-out points, in nats: higher is better.
 
         It compares fits of any aligner, from -2 log 2 for disjoint data to about 0 for data that
-        are alike. Of labels it knows nothing.
+        are alike. Of labels it knows nothing. With a few hundred points a side, distances below
+        some 0.05 nats are all shrunken to about zero, so that good maps are level.
 
         Args:
             Xs: held-out source points ``(n_s, *event_shape)``.
