@@ -84,14 +84,14 @@ def measure(
         for (j, k), own in zip(itertools.combinations(range(FOLDS), 2), seeds, strict=True):
             logits[j, k], logits[k, j] = learn((j, k), own)
 
-    log_ratio, jackknife = np.empty(len(is_a)), []
-    for k in range(FOLDS):
-        others = [j for j in range(FOLDS) if j != k]
-        rows = np.concatenate([np.flatnonzero(fold == j) for j in others])
-        unseen = np.concatenate([logits[j, k] for j in others])
-        slopes = shrink(unseen, is_a[rows], weight[rows])
-        log_ratio[fold == k] = np.mean([logits[k, j] for j in others], axis=0) @ slopes
-        jackknife.append(distance(unseen @ slopes, is_a[rows], weight[rows])[0])
+        log_ratio, jackknife = np.empty(len(is_a)), []
+        for k in range(FOLDS):
+            others = [j for j in range(FOLDS) if j != k]
+            rows = np.concatenate([np.flatnonzero(fold == j) for j in others])
+            unseen = np.concatenate([logits[j, k] for j in others])
+            slopes = shrink(unseen, is_a[rows], weight[rows])
+            log_ratio[fold == k] = np.mean([logits[k, j] for j in others], axis=0) @ slopes
+            jackknife.append(distance(unseen @ slopes, is_a[rows], weight[rows])[0])
     value, stderr = distance(log_ratio, is_a, weight)
     variance = (stderr**2 + (FOLDS - 1) * np.var(jackknife)) / 2.0
     return Measured(value, float(np.sqrt(variance)), log_ratio)

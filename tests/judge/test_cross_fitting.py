@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import special
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from lrmf.judge import cross_fitting
 from lrmf.judge.cross_fitting import FOLDS, distance, measure, shrink
@@ -114,6 +115,27 @@ def test_sides_count_equally_whatever_their_weights(parrot):
     *_, weight = parrot.asked[0]
     assert weight[:15] == pytest.approx(1.2)
     assert weight[15:] == pytest.approx(30.0 / 35.0)
+
+
+def test_experts_and_slopes_are_learned_by_one_thread(monkeypatch):
+    threads = {"expert": set(), "shrink": set()}
+
+    def count(who):
+        threads[who] |= {library["num_threads"] for library in ThreadpoolController().info()}
+
+    def expert(x, is_a, weight, rng):
+        count("expert")
+        return lambda new: np.zeros((len(new), 1))
+
+    def shrink(logits, is_a, weight):
+        count("shrink")
+        return np.zeros(1)
+
+    monkeypatch.setattr(cross_fitting, "EXPERTS", {"none": expert})
+    monkeypatch.setattr(cross_fitting, "shrink", shrink)
+    with threadpool_limits(limits=2):
+        judged(np.arange(60) < 25)
+    assert threads == {"expert": {1}, "shrink": {1}}
 
 
 def test_slopes_have_not_seen_the_fold(monkeypatch):
