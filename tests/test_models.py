@@ -345,3 +345,26 @@ class TestManyRows:
         for n in (21, 40, 77):
             fit(n)
         assert _chunk._cache_size() == compiled
+
+    def test_a_fit_compiles_its_steps_and_a_map_itself_and_nothing_else(self):
+        import jax
+
+        compiled = []
+
+        def heard(event, _, **facts):
+            if event.endswith("backend_compile_duration"):
+                compiled.append(facts["fun_name"])
+
+        jax.clear_caches()
+        jax.monitoring.register_event_duration_secs_listener(heard)
+        try:
+            model = lrmf.LRMF(
+                transform=lrmf.RealNVP(blocks=1, hidden=(3,)),
+                density=lrmf.RealNVP(blocks=1, hidden=(5,)),
+                steps=3,
+                progress=False,
+            ).fit(Xs=points(20), Xt=points(21))
+            model.transform(points(22))
+        finally:
+            jax.monitoring.unregister_event_duration_listener(heard)
+        assert compiled == ["jit(_chunk)", "jit(call)"]

@@ -74,8 +74,9 @@ class JaxBackend(Backend):
         return not isinstance(x, jax.core.Tracer)
 
     def asarray(self, x: Any, dtype: str) -> Any:
-        # A copy: `asarray` may share memory with NumPy, whose arrays change.
-        return jnp.array(x, dtype)
+        # A copy, as JAX may share memory with NumPy, whose arrays change; of another type by NumPy,
+        # as JAX would compile that for each shape.
+        return jnp.array(x, dtype) if self.is_native(x) else jax.device_put(np.array(x, dtype))
 
     def namespace(self, *arrays: Any) -> Any:
         return np if all(isinstance(x, np.ndarray) for x in arrays) else jnp
@@ -87,7 +88,7 @@ class JaxBackend(Backend):
         self, method: str, spec: Any, arrays: Mapping[str, Any], x: np.ndarray, dtype: str
     ) -> Any:
         with self.scope(dtype):
-            result = _compiled_call(method, spec, dict(arrays), jnp.asarray(x, dtype))
+            result = _compiled_call(method, spec, dict(arrays), np.asarray(x, dtype))
             return jax.tree.map(np.array, result)
 
     def sample(
@@ -149,7 +150,7 @@ class JaxBackend(Backend):
         dtype: str,
     ) -> tuple[float, dict[str, Arrays]]:
         with self.scope(dtype):
-            native = jax.tree.map(lambda x: jnp.asarray(x, dtype), (dict(arrays), dict(batch)))
+            native = jax.tree.map(lambda x: np.asarray(x, dtype), (dict(arrays), dict(batch)))
             value, gradients = loss_value_and_gradients(self, loss, roles, dtype, *native)
             return float(value), jax.tree.map(np.array, gradients)
 

@@ -113,14 +113,19 @@ class JaxTrainer(Trainer):
         if devices is not None:
             self._mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
         with self._scope():
+            # By NumPy, as JAX would compile each of these little operations for each shape.
             native = jax.tree.map(
-                lambda x: jnp.asarray(x, dtype), {k: dict(v) for k, v in arrays.items()}
+                lambda x: np.array(x, dtype), {k: dict(v) for k, v in arrays.items()}
             )
             moments = tuple(
-                _optimiser(player, self._gradient_clip).init({r: native[r] for r in player.roles})
+                jax.eval_shape(
+                    _optimiser(player, self._gradient_clip).init,
+                    {r: native[r] for r in player.roles},
+                )
                 for player in game.players
             )
-            self.state = self._placed((native, moments))
+            zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), moments)
+            self.state = self._placed((native, zeros))
         self._data = dict(data)
 
     def run(
@@ -167,14 +172,14 @@ class JaxTrainer(Trainer):
     def _placed(self, arrays: Any) -> Any:
         """Arrays that every device has a copy of."""
         if (whole := self._sharding()) is None:
-            return jax.tree.map(jnp.asarray, arrays)
+            return jax.device_put(arrays)
         return jax.tree.map(
             lambda x: jax.make_array_from_process_local_data(whole, np.asarray(x)), arrays
         )
 
     def evaluate(self, data: Mapping[str, np.ndarray]) -> float:
         with self._scope():
-            batch = {name: jnp.asarray(x, self._dtype) for name, x in data.items()}
+            batch = {name: np.asarray(x, self._dtype) for name, x in data.items()}
             return float(_compiled_loss(*self._exact, self._local(), batch))
 
     def models(self) -> dict[str, Any]:
@@ -197,5 +202,5 @@ class JaxTrainer(Trainer):
     def import_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         structure = jax.tree.structure(self.state)
         with self._scope():
-            leaves = [jnp.asarray(arrays[name]) for name in sorted(arrays)]
+            leaves = [np.array(arrays[name]) for name in sorted(arrays)]
             self.state = self._placed(jax.tree.unflatten(structure, leaves))
