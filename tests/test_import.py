@@ -1,5 +1,7 @@
 """What an import loads, and what happens where a backend's packages are missing."""
 
+import gc
+import importlib
 import subprocess
 import sys
 
@@ -100,3 +102,29 @@ def test_a_backend_is_made_once_and_knows_its_name(name):
     backend = lrmf.get_backend(name)
     assert backend.name == name
     assert lrmf.get_backend(name) is backend
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["there", "missing"])
+@pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
+def test_garbage_is_not_collected_during_an_import(enabled, missing, monkeypatch):
+    seen, before, real = [], gc.isenabled(), importlib.import_module
+
+    def watched(name, package=None):
+        if package == "lrmf.backends":
+            seen.append(gc.isenabled())
+            if missing:
+                raise ImportError("no module")
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", watched)
+    try:
+        (gc.enable if enabled else gc.disable)()
+        if missing:
+            with pytest.raises(ImportError, match="packages that could not be imported"):
+                lrmf.get_backend("jax")
+        else:
+            lrmf.get_backend("jax")
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [False]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
+from collections.abc import Iterator
 
 from .base import Backend
 
@@ -24,10 +27,27 @@ def get_backend(name: str) -> Backend:
     if not isinstance(name, str) or name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}; choose one of {BACKENDS}")
     try:
-        module = importlib.import_module(f".{name}", __name__)
+        with _without_collections():
+            module = importlib.import_module(f".{name}", __name__)
     except ImportError as error:
         raise ImportError(
             f"the {name!r} backend needs packages that could not be imported ({error}); "
             f'install them with: pip install "lrmf[{name}]"'
         ) from error
     return module.backend
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Import in peace.
+
+    A backend makes some hundred thousand objects that stay, and Python's collector of garbage
+    would go through all of them again and again.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
