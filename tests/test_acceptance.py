@@ -108,12 +108,11 @@ def test_what_is_said_of_many_features():
 
 def test_moons_are_aligned_and_the_familys_own_certificate_agrees():
     # The copies are fitted after the flow, to which they change nothing: one fit shows both.
-    results = judged({"seed": 0, "private_steps": 3000, "refit_steps": 2000}, {"seed": 1})
-    for found in results:
-        assert found["accuracy"] >= 0.99, found["report"]
-        assert found["decision"] == "aligned", found["report"]
-    assert results[0]["verdict"].startswith("aligned"), results[0]["report"]
-    assert abs(results[0]["bound"]) < 0.15, results[0]["report"]
+    (found,) = judged({"seed": 0, "private_steps": 3000, "refit_steps": 2000})
+    assert found["accuracy"] >= 0.99, found["report"]
+    assert found["decision"] == "aligned", found["report"]
+    assert found["verdict"].startswith("aligned"), found["report"]
+    assert abs(found["bound"]) < 0.15, found["report"]
 
 
 def test_moons_are_aligned_in_the_other_backend():
@@ -123,9 +122,8 @@ def test_moons_are_aligned_in_the_other_backend():
 
 
 def test_identity_is_not_aligned():
-    for seed in range(3):
-        # Both backends judge by the same code.
-        found = judge(seed, transform=lrmf.Identity(), density=lrmf.Gaussian(), steps=1)
-        # At -50° most nearest neighbours have the right label before any alignment.
-        assert 0.9 < found["accuracy"] < 0.97
-        assert found["decision"] == "not aligned", found["report"]
+    # Both backends judge by the same code.
+    found = judge(0, transform=lrmf.Identity(), density=lrmf.Gaussian(), steps=1)
+    # At -50° most nearest neighbours have the right label before any alignment.
+    assert 0.9 < found["accuracy"] < 0.97
+    assert found["decision"] == "not aligned", found["report"]

@@ -223,12 +223,11 @@ def test_a_read_only_folder_is_noticed_at_once(tmp_path, monkeypatch, exists):
         open_checkpoint(path)
 
 
-def make(backend):
+def make():
     pair = lrmf.data.blobs(n=80, seed=1)
     model = lrmf.LRMF(
         transform=lrmf.Affine(),
         density=lrmf.RealNVP(blocks=2, hidden=(8,)),
-        backend=backend,
         steps=600,
         private_steps=300,
         refit_steps=300,
@@ -243,10 +242,10 @@ def make(backend):
     return model, pair
 
 
-def fit_and_die(backend, path, writes):
+def fit_and_die(path, writes):
     """Fit, until the second chunk of steps after so many checkpoints, over all stages."""
     counts = {"put": 0, "chunk": 0}
-    put, make_trainer = Checkpoint.put, type(lrmf.get_backend(backend)).trainer
+    put, make_trainer = Checkpoint.put, type(lrmf.get_backend("jax")).trainer
 
     def counting_put(*arguments):
         put(*arguments)
@@ -266,8 +265,8 @@ def fit_and_die(backend, path, writes):
         return made
 
     Checkpoint.put = counting_put
-    type(lrmf.get_backend(backend)).trainer = trainer
-    model, pair = make(backend)
+    type(lrmf.get_backend("jax")).trainer = trainer
+    model, pair = make()
     model.fit(Xs=pair.source, Xt=pair.target, checkpoint=path)
 
 
@@ -293,43 +292,38 @@ def everything(model, pair):
 
 @pytest.fixture(scope="module")
 def uninterrupted():
-    found = {}
-    for backend in ("jax", "tfp"):
-        model, pair = make(backend)
-        model.fit(Xs=pair.source, Xt=pair.target)
-        assert model.outcome_ == "finished"
-        found[backend] = everything(model, pair)
-    return found
+    model, pair = make()
+    model.fit(Xs=pair.source, Xt=pair.target)
+    assert model.outcome_ == "finished"
+    return everything(model, pair)
 
 
 # During the first stages, which run side by side, and during the refits. When is up to code that
-# both backends share.
-@pytest.mark.parametrize(("backend", "writes"), [("jax", 2), ("jax", 9), ("tfp", 9)])
-def test_a_killed_fit_resumes_to_the_same_bits(uninterrupted, tmp_path, backend, writes):
-    expected = uninterrupted[backend]
+# both backends share, and tests/aligners/test_stopping.py resumes the other's.
+@pytest.mark.parametrize("writes", [2, 9])
+def test_a_killed_fit_resumes_to_the_same_bits(uninterrupted, tmp_path, writes):
     path = tmp_path / "fit.ckpt"
     here = Path(__file__)
     child = subprocess.run(
         [
             sys.executable,
             "-c",
-            f"import {here.stem}; {here.stem}.fit_and_die({backend!r}, {str(path)!r}, {writes})",
+            f"import {here.stem}; {here.stem}.fit_and_die({str(path)!r}, {writes})",
         ],
         env=os.environ | {"PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here.parent}"},
         capture_output=True,
         text=True,
     )
     assert child.returncode == -signal.SIGKILL, child.stderr
-    model, pair = make(backend)
+    model, pair = make()
     model.fit(Xs=pair.source, Xt=pair.target, checkpoint=path)
-    np.testing.assert_equal(everything(model, pair), expected)
+    np.testing.assert_equal(everything(model, pair), uninterrupted)
     # The lock that the kill left behind, and a draft if it came during a write, are gone.
     assert os.listdir(tmp_path) == ["fit.ckpt"]
 
 
 def test_the_comparison_of_fits_sees_a_last_bit(uninterrupted):
-    expected = uninterrupted["jax"]
-    models, *rest = expected
+    models, *rest = expected = uninterrupted
     shift = models["transform_"]["shift"]
     changed = models | {"transform_": models["transform_"] | {"shift": np.nextafter(shift, 9)}}
     with pytest.raises(AssertionError):

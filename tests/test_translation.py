@@ -108,6 +108,32 @@ def test_what_each_player_minimises(models, sides):
     assert flow.loss(models, BATCH) == pytest.approx(total, rel=1e-9)
 
 
+def test_both_backends_move_the_players_alike():
+    game = translation_game(
+        Meeting(maps=OWN),
+        sides=("source", "target"),
+        loss="non-saturating",
+        likelihood=Alignment(maps=OWN, density="prior"),
+        likelihood_weight=0.25,
+        **OPPONENT,
+    )
+    taking_part = {role for player in game.players for role in player.roles} | {"prior"}
+    roles = tuple(Role(name, *ROLES[name], (2,)) for name in sorted(taking_part))
+    given = {name: arrays()[name] for name in taking_part}
+    for player in game.players:
+        (value, gradients), (expected, others) = (
+            lrmf.get_backend(backend).loss_and_gradients(
+                player.loss, roles, given, BATCH, dtype="float64"
+            )
+            for backend in BACKENDS
+        )
+        assert value == pytest.approx(expected, rel=1e-9)
+        for role in player.roles:
+            for name, gradient in gradients[role].items():
+                np.testing.assert_allclose(gradient, others[role][name], rtol=1e-7, atol=1e-9)
+                assert (gradient != 0.0).any(), f"{role}: {name}"
+
+
 def test_a_likelihood_of_weight_zero_is_not_computed(models):
     game = translation_game(
         Meeting(maps=OWN),

@@ -27,7 +27,7 @@ def nothing_compiles(monkeypatch):
             monkeypatch.setattr(type(lrmf.get_backend(name)), method, refuse)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small():
     """A function that makes an aligner that fits in a second; keyword arguments change it."""
 

@@ -37,10 +37,10 @@ def distance(a, b, **changes):
     return lrmf.family_lrd(a, b, **settings | changes)
 
 
-# Of the backends one compiles in seconds: `test_both_backends_give_the_same_number` compares them.
+# `test_lrmf.py` compares the backends' fits and certificates.
 @pytest.mark.parametrize(
     ("backend", "features", "shift", "scale"),
-    [("jax", 1, 2.0, 1.0), ("jax", 2, 1.0, 1.0), ("jax", 3, 0.0, 2.0), ("tfp", 2, 1.0, 1.0)],
+    [("jax", 1, 2.0, 1.0), ("jax", 2, 1.0, 1.0), ("jax", 2, 0.0, 2.0), ("tfp", 2, 1.0, 1.0)],
 )
 def test_in_sample_it_is_the_closed_form_of_the_sample_moments(backend, features, shift, scale):
     # Batches hold all the points, so there is no noise.
@@ -79,16 +79,6 @@ def test_symmetric():
     there, back = (distance(*pair, held_out=0, batch_size=300) for pair in ((a, b), (b, a)))
     assert there.value == pytest.approx(back.value, abs=1e-4)
     assert there.stderr == pytest.approx(back.stderr, abs=1e-4)
-
-
-def test_both_backends_give_the_same_number():
-    a, b = normals(200)
-    first, second = (
-        distance(a, b, backend=name, dtype="float64", steps=200, refit_steps=100)
-        for name in ("jax", "tfp")
-    )
-    assert first.value == pytest.approx(second.value, rel=1e-6)
-    assert first.stderr == pytest.approx(second.stderr, rel=1e-6)
 
 
 class TestHeldOut:

@@ -25,10 +25,10 @@ def three_samples(seed):
     return [rng.normal(size=(200 + 10 * j, 2)) + shift for j, shift in enumerate(shifts)]
 
 
-@pytest.fixture(scope="module", params=["jax", "tfp"])
-def three(request):
+@pytest.fixture(scope="module")
+def three():
     settings = {**SHARED, "steps": 600, "private_steps": 600}
-    return lrmf.AUB(**settings, backend=request.param).fit(domains=three_samples(0))
+    return lrmf.AUB(**settings).fit(domains=three_samples(0))
 
 
 class TestDomains:
@@ -66,22 +66,19 @@ class TestDomains:
         far = apart.family_certificate(domains=data)
         assert far.verdict.startswith("not aligned")
 
-    # A judge takes seconds, and images in either backend are numbers to it.
-    @pytest.mark.parametrize("three", ["jax"], indirect=True)
     def test_the_judge_sees_the_worst_domain(self, three):
         data = three_samples(1)
-        assert three.certificate(domains=data).lrd < 0.1
+        assert three.score(domains=data) > -0.1
         data[1] = data[1] + 5.0
         found = three.certificate(domains=data)
         assert found.decision == "not aligned"
-        assert three.score(domains=data) == -three.certificate(domains=data, controls=False).lrd
+        assert three.score(domains=data) == -found.lrd
         with pytest.raises(TypeError, match=r"the fit had 3 domains; pass domains="):
             three.certificate(data[0], data[2])
 
     def test_it_survives_a_file(self, three, tmp_path):
         three.save(tmp_path / "model.lrmf")
-        other = "tfp" if three.backend == "jax" else "jax"
-        loaded = lrmf.AUB.load(tmp_path / "model.lrmf", backend=other)
+        loaded = lrmf.AUB.load(tmp_path / "model.lrmf", backend="tfp")
         data = three_samples(1)
         np.testing.assert_allclose(
             loaded.transform(data[1], domain=1, to=0),

@@ -3,7 +3,6 @@
 What holds of every aligner is tested in test_every_aligner.py.
 """
 
-import copy
 import inspect
 
 import numpy as np
@@ -32,7 +31,7 @@ def test_documented_defaults():
         assert parameters[name] == value
 
 
-@pytest.mark.parametrize("features", [2, 3, 16])
+@pytest.mark.parametrize("features", [2, 3])
 def test_a_transform_left_to_the_data(features, small, tmp_path):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 60, features))
@@ -117,52 +116,14 @@ def test_notebook_repr(small):
         assert "Affine(kind=&#x27;diagonal&#x27;)" in html
 
 
-class TestFit:
-    """What fit does to the estimator, with both backends."""
-
-    pair = lrmf.data.blobs(n=60, seed=0)
-
-    def fit(self, model, **options):
-        return model.fit(Xs=self.pair.source, Xt=self.pair.target, **options)
-
-    def test_fit_changes_neither_parameters_nor_data(self, small, backend):
-        model = small(backend=backend, validation_fraction=0.2)
-        parameters = copy.deepcopy(model.get_params())
-        source, target = self.pair.source.copy(), self.pair.target.copy()
-        assert self.fit(model) is model
-        assert model.get_params() == parameters
-        np.testing.assert_array_equal(self.pair.source, source)
-        np.testing.assert_array_equal(self.pair.target, target)
-        assert "Not fitted" not in model._repr_html_()
-        assert not hasattr(clone(model), "transform_")
-
-    def test_same_seed_same_fit(self, small, backend):
-        assert_same_fit(*(self.fit(small(backend=backend, seed=3)) for _ in range(2)))
-
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            pytest.param({"batch_size": 16, "steps": 5}, id="minibatches"),
-            pytest.param(
-                {"density": lrmf.RealNVP(blocks=2, hidden=(4,)), "batch_size": 60, "steps": 1},
-                id="initial arrays",
-            ),
-        ],
+def test_the_seed_decides_the_initial_arrays(small):
+    # That it decides minibatches is tested of every aligner.
+    pair = lrmf.data.blobs(n=64, seed=0)  # one batch
+    density = lrmf.RealNVP(blocks=2, hidden=(4,))
+    first, second = (
+        small(density=density, seed=seed, steps=1, private_steps=0, refit_steps=0).fit(
+            Xs=pair.source, Xt=pair.target
+        )
+        for seed in (3, 4)
     )
-    def test_another_seed_another_fit(self, small, changes):
-        first, second = (self.fit(small(seed=seed, **changes)) for seed in (3, 4))
-        assert not np.array_equal(
-            first.history_["loss"] - first.constant_, second.history_["loss"] - second.constant_
-        )
-
-
-def assert_same_fit(first, second):
-    assert first.constant_ == second.constant_
-    np.testing.assert_equal(first.history_, second.history_)
-    for name in (
-        "transform_", "density_", "private_source_", "private_target_",
-        "refitted_source_", "refitted_target_",
-    ):  # fmt: skip
-        np.testing.assert_equal(
-            getattr(first, name).arrays, getattr(second, name).arrays, err_msg=name
-        )
+    assert not np.array_equal(first.history_["loss"], second.history_["loss"])

@@ -25,6 +25,7 @@ SMALL = {
     "steps": 3,
     "private_steps": 3,
     "refit_steps": 3,
+    "batch_size": 64,  # as others have compiled
     "progress": False,
 }
 

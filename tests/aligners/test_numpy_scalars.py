@@ -44,6 +44,9 @@ def settings_of(case):
     few = dict.fromkeys(("steps", "private_steps", "refit_steps"), 100)
     few |= {"checkpoint_every": 50, "learning_rate": 0.015625, "regularization": 0.0625}
     found = case.kind(**case.settings).get_params(deep=False)
+    if "adversary_learning_rate" in found:  # the ratio is part of what is compiled
+        ratio = found["adversary_learning_rate"] / found["learning_rate"]
+        few["adversary_learning_rate"] = ratio * few["learning_rate"]
     return found | {name: value for name, value in few.items() if name in found}
 
 

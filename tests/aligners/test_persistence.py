@@ -24,7 +24,7 @@ def fit(model):
 
 @pytest.fixture(
     scope="module",
-    params=[("jax", "float32"), ("tfp", "float32"), ("jax", "float64"), ("tfp", "float64")],
+    params=[("jax", "float32"), ("tfp", "float64")],
     ids="-".join,
 )
 def saved(request, tmp_path_factory):

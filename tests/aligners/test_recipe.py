@@ -40,9 +40,17 @@ def fitted(request):
     return model, seen
 
 
-@pytest.mark.parametrize("error", [MemoryError, OSError, KeyboardInterrupt])
-def test_a_fit_that_fails_in_any_stage_leaves_the_aligner_as_it_was(fitted, monkeypatch, error):
+def test_a_fit_that_fails_in_any_stage_leaves_the_aligner_as_it_was(fitted, monkeypatch):
     model, seen = fitted
+    # What is no `Exception`; of one aligner also what a `try` may catch.
+    errors = [KeyboardInterrupt]
+    if type(model) is lrmf.LRMF:
+        errors += [MemoryError, OSError]
+    for error in errors:
+        check_failures(model, seen, monkeypatch, error)
+
+
+def check_failures(model, seen, monkeypatch, error):
     before = dict(vars(model))
     run = stages.fit
 
@@ -59,10 +67,10 @@ def test_a_fit_that_fails_in_any_stage_leaves_the_aligner_as_it_was(fitted, monk
 
     places = {(stages, "fit", name): fails(name) for name in seen}
     for owner, function in (
-        (recipe, "_split"),
+        (recipe, "split"),
         (recipe, "_images"),
         (recipe, "mean_log_prob"),
-        (recipe, "_restored"),
+        (recipe, "restored_history"),
         (Rows, "check_unchanged"),
         (type(lrmf.get_backend("jax")), "init"),
         (type(lrmf.get_backend("jax")), "model"),
@@ -127,7 +135,7 @@ class TestNumberOfPoints:
             model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[:n])
             assert len(set(traced)) == 2
             traced.clear()
-        for n in (*range(61, 81), 111, *range(260, 270)):
+        for n in (*range(61, 71), 111, *range(260, 265)):
             model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[: n + 3])
             model.family_certificate(OTHER.source[:n], OTHER.target[: n + 1])
         assert traced == []
@@ -139,16 +147,16 @@ class TestNumberOfPoints:
 
         model = make("lrmf", steps=1, private_steps=1, refit_steps=1, validation_fraction=0.1)
         counts = []
-        for n in range(50, 250):
+        for n in range(50, 150):
             model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[: n + 3])
             counts.append(mapped())
         # The first fits compile; threads come and go.
-        assert counts[-1] - counts[20] < 200
+        assert counts[-1] - counts[20] < 80
 
-    def test_the_result_is_that_of_the_points(self, backend):
+    def test_the_result_is_that_of_the_points(self):
         """What fills a batch up changes nothing but the last digits."""
         # Where pooled means are zero, Adam's first steps follow the signs of rounding errors.
-        model = make("lrmf", backend=backend, batch_size=64, steps=100, standardize=False)
+        model = make("lrmf", batch_size=64, steps=100, standardize=False)
         expected = model.fit(Xs=PAIR.source[:64], Xt=PAIR.target[:64]).history_["loss"]
         model.set_params(batch_size=100)
         found = model.fit(Xs=PAIR.source[:64], Xt=PAIR.target[:64]).history_["loss"]
@@ -237,9 +245,8 @@ class TestSources:
 class TestWeights:
     COUNTS = np.random.default_rng(0).integers(0, 4, size=300)
 
-    @pytest.mark.parametrize(
-        "name", ["lrmf", "aub", "back-to-back", "adversarial-discriminator", "adversarial-density"]
-    )
+    # Of each kind of loss one: tests/test_games.py and tests/test_objectives.py have them all.
+    @pytest.mark.parametrize("name", ["lrmf", "aub", "adversarial-discriminator"])
     def test_weights_of_whole_data_are_those_of_repeated_points(self, name):
         settings = {"batch_size": 1024, "steps": 20, "standardize": False}
         rows = np.repeat(np.arange(300), self.COUNTS)
@@ -267,9 +274,9 @@ class TestWeights:
         """It lies where it would be noticed."""
         source, weights = PAIR.source.copy(), np.ones(300)
         source[::7], weights[::7] = 1e25, 0.0
-        model = make(name, steps=5, batch_size=32, validation_fraction=fraction)
+        model = make(name, validation_fraction=fraction)
         model.fit(Xs=source, Xt=PAIR.target, sample_weight_s=weights)
-        without = make(name, steps=5, batch_size=32, validation_fraction=fraction)
+        without = make(name, validation_fraction=fraction)
         without.fit(Xs=source[weights > 0], Xt=PAIR.target)
         np.testing.assert_equal(model.history_, without.history_)
 
@@ -279,9 +286,7 @@ class TestWeights:
         rng = np.random.default_rng(0)
         a = np.concatenate([rng.normal(-4, 1, size=(200, 1)), rng.normal(4, 1, size=(200, 1))])
         weights = np.repeat([1.0, 3.0], 200)
-        model = make(
-            "lrmf", steps=1500, private_steps=1500, batch_size=batch_size, standardize=False
-        )
+        model = make("lrmf", steps=800, private_steps=800, batch_size=batch_size, standardize=False)
         model.fit(Xs=a, Xt=rng.normal(size=(300, 1)), sample_weight_s=weights)
         mean = float(model.private_source_.arrays["mean"][0])
         assert mean == pytest.approx(np.average(a[:, 0], weights=weights), abs=0.15)

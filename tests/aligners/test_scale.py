@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 
 import lrmf
 from lrmf import storage
@@ -220,19 +219,22 @@ class TestFiles:
             lrmf.LRMF.load(tmp_path / "model.lrmf")
 
 
-def test_moons_of_other_units_far_from_zero_keep_their_labels():
-    train, test = lrmf.data.moons(seed=0), lrmf.data.moons(seed=1000)
+def test_single_precision_in_other_units_far_from_zero_ends_where_the_plain_fit_does():
+    units, origin = np.array([1e4, 1e7]), 3e5
 
     def far32(x):
-        return (x * [1e4, 1e7] + 3e5).astype(np.float32)
+        return (x * units + origin).astype(np.float32)
 
-    model = lrmf.LRMF(steps=2500, progress=False)
-    model.fit(Xs=far32(train.source), Xt=far32(train.target))
-    neighbours = KNeighborsClassifier(1).fit(far32(test.target) / [1e4, 1e7], test.target_labels)
-    moved = model.transform(far32(test.source)) / [1e4, 1e7]
-    assert neighbours.score(moved, test.source_labels) >= 0.97
-    before = far32(test.source) / [1e4, 1e7]
-    assert neighbours.score(before, test.source_labels) < 0.96
+    # Rounding decides Adam's first steps, so that the ends are compared, of fits without noise.
+    settings = {"steps": 600, "batch_size": 512, "learning_rate": 0.05, "snapshot_every": None}
+    plain, model = (
+        make("lrmf", **settings).fit(Xs=given(PAIR.source), Xt=given(PAIR.target))
+        for given in (lambda x: x, far32)
+    )
+    moved = (model.transform(far32(OTHER.source)) - origin) / units
+    np.testing.assert_allclose(moved, plain.transform(OTHER.source), atol=0.02)
+    # T has gone further than that.
+    assert np.abs(moved - OTHER.source).max() > 1.0
 
 
 def test_degenerate_data_are_told_at_fit_time():

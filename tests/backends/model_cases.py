@@ -58,19 +58,16 @@ CONVOLUTION = Convolutional(hidden=(4, 4))
 #: For solutions of differential equations.
 SOLVER = {"rtol": 1e-7, "atol": 1e-7}
 
+#: Each compiles a dozen functions in both backends: a case has something that no other one has.
 CASES = {
     "identity-2": Case(lrmf.Identity(), 2),
     "full-1": Case(lrmf.Affine(), 1),
     "full-2": Case(lrmf.Affine(), 2),
     "full-3": Case(lrmf.Affine(kind="full"), 3),
-    "diagonal-1": Case(lrmf.Affine(kind="diagonal"), 1),
     "diagonal-2": Case(lrmf.Affine(kind="diagonal"), 2),
-    "diagonal-3": Case(lrmf.Affine(kind="diagonal"), 3),
-    "positive-definite-1": Case(lrmf.Affine(kind="positive_definite"), 1),
     "positive-definite-2": Case(lrmf.Affine(kind="positive_definite"), 2),
     "positive-definite-3": Case(lrmf.Affine(kind="positive_definite"), 3),
     "realnvp-2-four-blocks": Case(lrmf.RealNVP(blocks=4, hidden=(8, 8)), 2),
-    "realnvp-3-three-blocks": Case(lrmf.RealNVP(blocks=3, hidden=HIDDEN), 3),
     "realnvp-3-no-hidden-layer": Case(lrmf.RealNVP(blocks=2, hidden=()), 3),
     "realnvp-5-split-four": Case(lrmf.RealNVP(blocks=3, hidden=HIDDEN, split=4), 5),
     "nice-3": Case(lrmf.NICE(blocks=2, hidden=HIDDEN), 3),
@@ -102,7 +99,6 @@ CASES = {
     ),
     "glow-4x4x1": Case(lrmf.Glow(levels=2, steps=1, hidden=(4,)), (4, 4, 1)),
     "glow-4x4x2": Case(lrmf.Glow(levels=1, steps=2, hidden=(4,)), (4, 4, 2)),
-    "jet-4x4x1": Case(lrmf.Jet(couplings=4, hidden=(4,)), (4, 4, 1)),
     "jet-4x4x2": Case(lrmf.Jet(couplings=4, hidden=(4,)), (4, 4, 2)),
     "ffjord-1": Case(lrmf.FFJORD(blocks=1, hidden=(6,), **SOLVER), 1),
     "ffjord-2": Case(lrmf.FFJORD(blocks=2, hidden=(6, 5), **SOLVER), 2),
@@ -117,7 +113,7 @@ CASES = {
 COMPOSED = (
     *("nice-3", "spline-3", "maf-3", "iaf-3"),
     *("chain-2", "channels-4x4x2", "checkerboard-4x4x1"),
-    *("glow-4x4x1", "glow-4x4x2", "jet-4x4x1", "jet-4x4x2"),
+    *("glow-4x4x1", "glow-4x4x2", "jet-4x4x2"),
 )
 CONTINUOUS = [name for name, case in CASES.items() if isinstance(case.spec, lrmf.FFJORD)]
 FLOWS = [name for name, case in CASES.items() if isinstance(case.spec, FlowSpec)]

@@ -99,7 +99,7 @@ def test_a_flow_starts_at_the_identity(name, backend):
 
 
 @both_backends
-@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("d", [2, 3])
 def test_positive_definite_map_is_the_product_of_its_matrix(d, backend):
     case = CASES[f"positive-definite-{d}"]
     arrays, x = case.arrays(), case.points()
@@ -141,7 +141,7 @@ def test_a_density_integrates_to_one_and_its_samples_have_its_mean(name, backend
     samples = density.sample(4000, seed=0)
     low, high = samples.min(axis=0), samples.max(axis=0)
     pad = 0.75 * (high - low)
-    points = 201 if name in CONTINUOUS else 401  # a solver is slow, and its density smooth here
+    points = 101 if name in CONTINUOUS else 401  # a solver is slow, and its density smooth here
     axes = [np.linspace(a, b, points) for a, b in zip(low - pad, high + pad, strict=True)]
     if name in HISTOGRAMS:  # the midpoint rule is exact where no step lies inside a cell
         axes = [np.arange(-12.95, 13.0, 0.1) for _ in range(d)]

@@ -89,10 +89,9 @@ def test_it_sees(change):
     assert found.lrd - 3.0 * found.lrd_stderr > 0.0
 
 
-@pytest.mark.parametrize("unit", [1e-6, 1e6])
-def test_units_drop_out(unit):
+def test_units_drop_out():
     a, b = NORMAL[0, :60], 1.3 * NORMAL[1, :60] + 0.3
-    scales = np.array([unit, 1.0, 1.0 / unit])
+    scales = np.array([1e-6, 1.0, 1e6])
     plain, scaled = (lrd(s * a + 100.0 * s, s * b + 100.0 * s) for s in (1.0, scales))
     assert scaled.lrd == pytest.approx(plain.lrd, abs=1e-9)
     assert scaled.lrd_stderr == pytest.approx(plain.lrd_stderr, abs=1e-9)

@@ -10,8 +10,9 @@ __all__ = ["MUTANTS"]
 
 LRMF = "tests/aligners/test_lrmf.py"
 FITTED = (LRMF, "-k", "jax and (private or constant or refitted or history)")
-VALIDATION = (LRMF, "-k", "validation and not tfp")
+VALIDATION = ("tests/aligners/test_lrmf_fit.py", "-k", "validation")
 STOPPING = "tests/aligners/test_stopping.py"
+DIVERGENCE = "tests/aligners/test_divergence.py"
 POINTS = ("tests/test_checks.py", "tests/test_points.py")
 RECIPE = "tests/aligners/test_recipe.py"
 PARAMETERS = ("tests/aligners/test_estimator.py", "-k", "params or clone")
@@ -130,7 +131,7 @@ MUTANTS = (
         "fit: a divergence is kept quiet",
         old='if result.facts["outcome_"] == "diverged":',
         new="if False:",
-        tests=(STOPPING, "-k", "warns or as_an_error"),
+        tests=(DIVERGENCE, "-k", "warns or as_an_error"),
     ),
     Mutant(
         "labels: points that are held out are learned from",
@@ -164,7 +165,7 @@ MUTANTS = (
         "lrmf/aligners/stages.py",
         'result.outcome in ("diverged", "interrupted")',
         'result.outcome == "interrupted"',
-        (STOPPING, "-k", "another_stage"),
+        (DIVERGENCE, "-k", "another_stage"),
     ),
     Mutant(
         "saved files: arrays that do not fit are read",
