@@ -17,8 +17,12 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 #: Compiling is most of what small models and short fits cost, and JAX does it in half the time
-#: without optimisation. It slows fits of thousands of steps: `test_acceptance.py` takes this back.
-UNOPTIMISED = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+#: without optimisation, and a fifth less than that where a function's code is one piece and not
+#: cut for threads. It slows fits of thousands of steps: `test_acceptance.py` takes this back.
+UNOPTIMISED = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1"
+)
 os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)
 
 #: Of the 65,530 pieces of memory that Linux lets a process map. The hungriest file maps 20,000.

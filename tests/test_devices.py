@@ -106,7 +106,7 @@ def two_processes(folder, **options):
             f'jax.distributed.initialize("{address}", 2, {k}, heartbeat_timeout_seconds=10)\n'
             + call(folder / f"process_{k}.json", devices="all", **own)
         )
-        processes.append(start(code))
+        processes.append(start(code, XLA_FLAGS=""))
     return processes
 
 
@@ -133,8 +133,7 @@ def test_two_devices_of_one_process_learn_what_one_learns(alone, tmp_path):
         + call(tmp_path / "saved.json", devices="all", checkpoint=str(tmp_path / "fit.ckpt"))
         + f"\n{Path(__file__).stem}.check_others()"
     )
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
-    process = start(code, XLA_FLAGS=flags)
+    process = start(code, XLA_FLAGS="--xla_force_host_platform_device_count=2")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert_same(json.loads((tmp_path / "two.json").read_text()), alone)

@@ -163,15 +163,16 @@ one_of_each = pytest.mark.parametrize("kind", ["gaussian", "triangular-gap", "em
 @one_of_each
 def test_held_out_moments_are_aligned(kind):
     train = lrmf.data.blobs(n=2000, seed=2)
-    model = make(kind, steps=400, batch_size=128, learning_rate=0.1)
+    steps = 400 if kind in ("emd", "sinkhorn") else 700  # kernels see less of what is far apart
+    model = make(kind, steps=steps, batch_size=128, learning_rate=0.1)
     model.fit(Xs=train.source, Xt=train.target)
-    assert model.status_ == "finished: 400 steps."
+    assert model.status_ == f"finished: {steps} steps."
     moved = model.transform(TEST.source)
     # Before, the largest of these differences are 4 and 1.1.
     np.testing.assert_allclose(moved.mean(axis=0), TEST.target.mean(axis=0), atol=0.15)
     np.testing.assert_allclose(np.cov(moved.T), np.cov(TEST.target.T), atol=0.4)
     history = model.history_["loss"]
-    assert len(history) == 400
+    assert len(history) == steps
     assert history[-50:].mean() < 0.1 * history[0]
 
 

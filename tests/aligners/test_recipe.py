@@ -147,11 +147,11 @@ class TestNumberOfPoints:
 
         model = make("lrmf", steps=1, private_steps=1, refit_steps=1, validation_fraction=0.1)
         counts = []
-        for n in range(50, 150):
+        for n in range(50, 250):
             model.fit(Xs=PAIR.source[:n], Xt=PAIR.target[: n + 3])
             counts.append(mapped())
         # The first fits compile; threads come and go.
-        assert counts[-1] - counts[20] < 80
+        assert counts[-1] - counts[20] < 200
 
     def test_the_result_is_that_of_the_points(self):
         """What fills a batch up changes nothing but the last digits."""
@@ -286,7 +286,9 @@ class TestWeights:
         rng = np.random.default_rng(0)
         a = np.concatenate([rng.normal(-4, 1, size=(200, 1)), rng.normal(4, 1, size=(200, 1))])
         weights = np.repeat([1.0, 3.0], 200)
-        model = make("lrmf", steps=800, private_steps=800, batch_size=batch_size, standardize=False)
+        model = make(
+            "lrmf", steps=1500, private_steps=1500, batch_size=batch_size, standardize=False
+        )
         model.fit(Xs=a, Xt=rng.normal(size=(300, 1)), sample_weight_s=weights)
         mean = float(model.private_source_.arrays["mean"][0])
         assert mean == pytest.approx(np.average(a[:, 0], weights=weights), abs=0.15)
