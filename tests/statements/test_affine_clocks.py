@@ -115,6 +115,24 @@ def test_the_gap_keeps_time(seed, record_property):
 
 
 @pytest.mark.statement("prop-affine-clocks", control=True)
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("gap", [1.0, 3.0])
+def test_where_the_factor_is_learned_too_the_gap_keeps_another_time(gap, beta):
+    m = {"mean_a": [0.0], "cov_a": [[1.0]], "mean_b": [0.0], "cov_b": [[beta**2]]}
+
+    def speed(_, z):
+        by_matrix, by_shift = gaussian.loss_gradient([[z[0]]], [z[1]], **m)
+        return -np.append(by_matrix, by_shift)
+
+    def left(x):
+        return 2 * beta**2 * np.log(x) + x**2 / 4
+
+    until = 0.8 * left(gap) - 0.8 * left(gap / 2)
+    path = integrate.solve_ivp(speed, (0, until), [beta, gap], rtol=1e-10, atol=1e-12)
+    assert abs(left(gap) - left(path.y[1, -1]) - until) > 0.01 * until
+
+
+@pytest.mark.statement("prop-affine-clocks", control=True)
 @kinds
 @seeds
 def test_axes_that_differ_keep_no_time(seed, kind):
