@@ -52,9 +52,10 @@ class LRMF(SharedDensityAligner):
         -E log|det ∇T(a)| - E log P_S(T(a)) - E log P_S(b) + c(A, B)
 
     over the flow T and the shared density S, by Adam on minibatches. With ``private_steps``,
-    private densities of A and B are fitted, too, and give c(A, B): with this constant a loss of
-    zero means aligned. With ``refit_steps`` as well, copies of S are fitted further, one to T(A)
-    and one to B, for `family_certificate`. The map needs neither, nor does `certificate`.
+    private densities of A and B are fitted, too, and give c(A, B): with this constant the loss of
+    an alignment is zero if they fit A and B; with poor ones other maps have a zero as well, or
+    less. With ``refit_steps`` copies of S are fitted further, one to T(A) and one to B, for
+    `family_certificate`. The map needs neither, nor does `certificate`.
 
     Of points far from those of `fit` no data say where they belong. T takes them where its spec
     goes on to: `RealNVP` linearly, by some large factor, `SplineFlow` nowhere beyond its bound, so
