@@ -109,8 +109,8 @@ def _training(found: Mapping[str, Any]) -> list[str]:
         "those that NumPy, JAX or TensorFlow, whichever is fastest, does in products of the step's "
         "own shapes and nothing else. In JAX it is "
         + ", ".join(f"{_share(entry):.0%} at {entry['hidden']}" for entry in usual)
-        + " hidden units. The two are measured one after the other, on a machine whose speed varies, so "
-        "that a share may exceed 100%.",
+        + " hidden units. The two are measured one after the other, on a machine whose speed "
+        "varies, so that a share may exceed 100%.",
         "",
     ]
     width = usual[0]["hidden"]
@@ -296,8 +296,8 @@ def _matching(found: Mapping[str, Any]) -> list[str]:
             "Flow matching learns the velocity of a path from source to target, here with ott-jax, "
             "with the settings that the search of {ref}`sec-comparison` chose and as many steps as "
             "`LRMF`, which has its defaults. Two thousand points a side of the moons, "
-            f"{runs} seed{'' if runs == 1 else 's'}: median seconds of the fit with its compilation, and of moving 2,000 "
-            "new points; distance and labels (1-NN) of these, with the least and the greatest."
+            f"{runs} seed{'' if runs == 1 else 's'}: median seconds of the fit with its "
+            "compilation, and of moving 2,000 new points; distance and labels (1-NN) of these, with the least and the greatest."
         ),
         "",
         "| method (parameters) | fit, s | move, s | lrd, nats | labels |",
