@@ -297,7 +297,8 @@ def _matching(found: Mapping[str, Any]) -> list[str]:
             "with the settings that the search of {ref}`sec-comparison` chose and as many steps as "
             "`LRMF`, which has its defaults. Two thousand points a side of the moons, "
             f"{runs} seed{'' if runs == 1 else 's'}: median seconds of the fit with its "
-            "compilation, and of moving 2,000 new points; distance and labels (1-NN) of these, with the least and the greatest."
+            "compilation, and of moving 2,000 new points; distance and labels (1-NN) of these, "
+            "with the least and the greatest."
         ),
         "",
         "| method (parameters) | fit, s | move, s | lrd, nats | labels |",
