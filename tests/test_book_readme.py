@@ -1,9 +1,11 @@
 """The README's example runs as printed, and its links lead somewhere."""
 
+import json
 import re
 
 import pytest
 
+import lrmf
 from book.machinery import picture
 from book.machinery.config import ROOT, BookError
 
@@ -44,3 +46,17 @@ def test_commands_that_are_named_exist(name):
     text = (ROOT / name).read_text(encoding="utf8")
     for target in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_judge_s_errors_are_those_of_the_saved_runs():
+    folder = lrmf.data.saved_results("judge_calibration")
+    runs = json.loads((folder / "runs.json").read_text(encoding="utf8"))["runs"].values()
+    pairs, wrong = sum(run["pairs"] for run in runs), 0
+    for run in runs:
+        truth = run["settings"]["truth"]
+        count = run["aligned" if truth > 0.1 else "not aligned"]
+        assert truth == 0.1 or count == 0
+        wrong += count
+    decided = pairs - sum(run["not decided"] for run in runs)
+    told = f"Of {pairs:,} pairs of known distance it decided {decided:,}, and was wrong on {wrong},"
+    assert told in README.replace("\n", " ")
