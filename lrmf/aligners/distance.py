@@ -44,7 +44,8 @@ def family_lrd(
     d = max E_A[log P(a; θ_A)] + max E_B[log P(b; θ_B)] - max (E_A[log P(a; θ)] + E_B[log P(b; θ)])
 
     One shared model is fitted to both data sets, copies of it further to each alone, and their
-    gains are measured on held-out points. From 0, when M can't tell A from B, to 2 log 2.
+    gains are measured on held-out points. About 0 when M can't tell A from B; at most 2 log 2 when
+    M is rich, while a poor family, such as the default, has no upper end.
 
     It shows what a family sees, and depends on the budget of the refits, and in many
     dimensions on how they overfit. To judge whether two data sets are alike, take `lrmf.lrd`.
