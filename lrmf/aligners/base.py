@@ -156,7 +156,7 @@ class Aligner(FitTransform, OneToOneFeatureMixin, _SetOutputMixin, BaseEstimator
 
         Args:
             Xs: source points ``(n_s, *event_shape)`` that `fit` has not seen: of others the
-                verdict warns, unless the aligner comes from a file.
+                verdict warns, unless rows repeat, draw noise, or the aligner comes from a file.
             Xt: target points ``(n_t, *event_shape)`` that `fit` has not seen.
             tolerance: the largest distance in nats that counts as aligned, by default 0.1.
             sample_weight_s, sample_weight_t: weights of the points.

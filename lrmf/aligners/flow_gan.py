@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -171,7 +172,8 @@ class FlowGAN(GameAligner):
         self._check_complete()
         points = self._check_new(X, "X")
         drawn = self.sample(len(points), seed)
-        return lrd(drawn, points, tolerance=tolerance, seed=seed, controls=controls)
+        found = lrd(drawn, points, tolerance=tolerance, seed=seed, controls=controls)
+        return dataclasses.replace(found, seen=self._seen([(X, "X")]))
 
     transform = fit_transform = inverse_transform = Absent(
         "maps no data to other data: draw points by sample(n), and map noise to points, or back, "

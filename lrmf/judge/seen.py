@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..points import Rows
@@ -21,22 +23,29 @@ class Remembered:
 
     def __init__(self, rows: Rows) -> None:
         some = np.unique(np.linspace(0, len(rows) - 1, _ROWS).astype(int))
-        found = np.unique(_hashed(rows[some]))
+        found = np.unique(_hashes(rows.subset(some)))
         self._hashes = found if len(found) == len(some) else found[:0]
 
     def share(self, rows: Rows) -> float:
-        """The share of the remembered rows that are among these."""
+        """The share of the remembered rows that are among these by no chance.
+
+        Of many rows of few digits some are equal by chance: about as many as equal one another.
+        """
         if not len(self._hashes):
             return 0.0
-        seen = np.zeros(len(self._hashes), dtype=bool)
-        for chunk in rows.chunks():
-            seen |= np.isin(self._hashes, _hashed(chunk))
-        return float(seen.mean())
+        found, counts = np.unique(_hashes(rows), return_counts=True)
+        repeated = 1.0 - np.count_nonzero(counts == 1) / len(rows)
+        return max(0.0, float(np.isin(self._hashes, found).mean()) - repeated)
 
 
-def _hashed(x: np.ndarray) -> np.ndarray:
+def _hashes(rows: Rows) -> np.ndarray:
     """A number for each row: a random linear form of its bits, which wraps around."""
-    with np.errstate(over="ignore"):
-        bits = (x.reshape(len(x), -1).astype(np.float32) + np.float32(0.0)).view(np.uint32)
-    factors = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64)
-    return bits.astype(np.uint64) @ (2 * factors + 1)
+    size = math.prod(rows.shape[1:])
+    factors = 2 * np.random.default_rng(0).integers(2**63, size=size, dtype=np.uint64) + 1
+    found = []
+    for chunk in rows.chunks():
+        with np.errstate(all="ignore"):  # beyond float32
+            x = chunk.reshape(len(chunk), -1).astype(np.float32) + np.float32(0.0)
+        # Unlike a product of matrices, no copy of 64 bits.
+        found.append(np.einsum("ij,j->i", x.view(np.uint32), factors))
+    return np.concatenate(found)

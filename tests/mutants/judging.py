@@ -154,4 +154,11 @@ MUTANTS = (
         new='self._seen([(Xs, "Xs")])',
         tests=("tests/judge/test_seen.py",),
     ),
+    Mutant(
+        "seen: rows that are equal by chance count",
+        "lrmf/judge/seen.py",
+        ".mean()) - repeated)",
+        ".mean()))",
+        ("tests/judge/test_seen.py", "-k", "chance"),
+    ),
 )
