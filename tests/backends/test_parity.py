@@ -23,7 +23,8 @@ from lrmf.objectives import likelihood_ratio
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 #: One case of each kind: single precision compiles everything again.
 SINGLE = (
-    *("diagonal-2", "positive-definite-2", "realnvp-2-four-blocks", "gaussian-3", "histogram-2"),
+    *("full-2", "diagonal-2", "positive-definite-2"),
+    *("realnvp-2-four-blocks", "gaussian-3", "histogram-2"),
 )
 
 
