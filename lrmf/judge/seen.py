@@ -35,7 +35,7 @@ class Remembered:
             return 0.0
         found, counts = np.unique(_hashes(rows), return_counts=True)
         repeated = 1.0 - np.count_nonzero(counts == 1) / len(rows)
-        return max(0.0, float(np.isin(self._hashes, found).mean()) - repeated)
+        return float(max(0.0, np.isin(self._hashes, found).mean() - repeated))
 
 
 def _hashes(rows: Rows) -> np.ndarray:

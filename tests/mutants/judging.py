@@ -157,8 +157,8 @@ MUTANTS = (
     Mutant(
         "seen: rows that are equal by chance count",
         "lrmf/judge/seen.py",
-        ".mean()) - repeated)",
-        ".mean()))",
+        ".mean() - repeated)",
+        ".mean())",
         ("tests/judge/test_seen.py", "-k", "chance"),
     ),
 )
