@@ -16,6 +16,9 @@ seeds = pytest.mark.parametrize("seed", SEEDS)
 backends = pytest.mark.parametrize("backend", ["jax", "tfp"])
 dimensions = pytest.mark.parametrize("d", [1, 2, 3])
 
+#: One for all checks of given sizes: a solver takes seconds to compile.
+SPEC = lrmf.FFJORD(blocks=2, hidden=(6, 5), rtol=1e-7, atol=1e-7)
+
 
 def random_arrays(spec, d, seed):
     """Arrays far from the start."""
@@ -65,11 +68,10 @@ def by_scipy(spec, arrays, x):
 @dimensions
 @seeds
 def test_the_library_solves_the_equations_of_the_definition(seed, d, backend, record_property):
-    spec = lrmf.FFJORD(blocks=2, hidden=(6, 5), rtol=1e-7, atol=1e-7)
-    arrays = random_arrays(spec, d, seed)
+    arrays = random_arrays(SPEC, d, seed)
     x = np.random.default_rng(seed).normal(size=(5, d))
-    flow = lrmf.get_backend(backend).flow(spec, arrays, dtype="float64")
-    (y, log_det), (image, trace) = flow.forward(x), by_scipy(spec, arrays, x)
+    flow = lrmf.get_backend(backend).flow(SPEC, arrays, dtype="float64")
+    (y, log_det), (image, trace) = flow.forward(x), by_scipy(SPEC, arrays, x)
     error = max(np.abs(y - image).max(), np.abs(log_det - trace).max())
     record_property("error", error)
     assert error < 1e-5
@@ -78,15 +80,14 @@ def test_the_library_solves_the_equations_of_the_definition(seed, d, backend, re
 @pytest.mark.statement("def-ffjord", control=True)
 @seeds
 def test_a_field_without_its_time_is_another_flow(seed):
-    spec = lrmf.FFJORD(blocks=2, hidden=(6, 5))
-    arrays = random_arrays(spec, 2, seed)
+    arrays = random_arrays(SPEC, 2, seed)
     still = {
         name: np.zeros_like(value) if name.endswith("time") else value
         for name, value in arrays.items()
     }
     x = np.random.default_rng(seed).normal(size=(5, 2))
-    flow = lrmf.get_backend("jax").flow(spec, arrays, dtype="float64")
-    assert np.abs(flow.forward(x)[0] - by_scipy(spec, still, x)[0]).max() > 0.01
+    flow = lrmf.get_backend("jax").flow(SPEC, arrays, dtype="float64")
+    assert np.abs(flow.forward(x)[0] - by_scipy(SPEC, still, x)[0]).max() > 0.01
 
 
 # prop-ffjord-stretch
@@ -102,13 +103,12 @@ def lipschitz_constant(spec, arrays, block):
 @dimensions
 @seeds
 def test_distances_and_volumes_stay_within_the_bounds(seed, d, backend, record_property):
-    spec = lrmf.FFJORD(blocks=2, hidden=(6, 5))
-    arrays = random_arrays(spec, d, seed)
-    total = sum(lipschitz_constant(spec, arrays, block) for block in range(2))
+    arrays = random_arrays(SPEC, d, seed)
+    total = sum(lipschitz_constant(SPEC, arrays, block) for block in range(2))
     rng = np.random.default_rng(seed)
     x, other = rng.normal(size=(2, 200, d))
     other[::2] = x[::2] + 1e-2 * other[::2]  # near ones, where stretching is largest
-    flow = lrmf.get_backend(backend).flow(spec, arrays, dtype="float64")
+    flow = lrmf.get_backend(backend).flow(SPEC, arrays, dtype="float64")
     (y, log_det), (image, _) = flow.forward(x), flow.forward(other)
     stretch = np.abs(np.log(np.linalg.norm(y - image, axis=1) / np.linalg.norm(x - other, axis=1)))
     excess = max(stretch.max() - total, np.abs(log_det).max() - d * total)

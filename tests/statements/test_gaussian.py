@@ -223,8 +223,7 @@ def test_the_only_stationary_point_is_the_optimum(seed, record_property):
 
 
 @pytest.mark.statement("prop-gaussian-line")
-@backends
-@seeds
+@pytest.mark.parametrize(("backend", "seed"), [*(("jax", s) for s in SEEDS), ("tfp", 0)])
 def test_fitting_lands_on_the_optimum(seed, backend, record_property):
     m = moments_1d(seed)
     source, target = datasets(as_matrices(m), seed)
@@ -237,7 +236,7 @@ def test_fitting_lands_on_the_optimum(seed, backend, record_property):
         steps=2000,
         batch_size=400,
         learning_rate=0.05,
-        private_steps=None,
+        private_steps=600,
         dtype="float64",
         progress=False,
     ).fit(Xs=source, Xt=target)

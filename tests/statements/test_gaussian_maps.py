@@ -209,9 +209,9 @@ def test_positive_definite_minimiser_is_the_map_of_pot(d, seed, record_property)
 
 
 @pytest.mark.statement("thm-gaussian-monge")
-@backends
-@pytest.mark.parametrize("d", [2, 3])
-@seeds
+@pytest.mark.parametrize(
+    ("backend", "d", "seed"), [*(("jax", d, s) for d in (2, 3) for s in SEEDS), ("tfp", 2, 0)]
+)
 def test_fitting_a_positive_definite_map_finds_the_map_of_pot(d, seed, backend, record_property):
     m = moments(d, seed)
     source, target = datasets(m, seed)
