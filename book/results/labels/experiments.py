@@ -1,4 +1,4 @@
-"""The runs on labels in "A judge and its controls": what they add to two distributions."""
+"""The runs on labels in "Aligned distributions, wrong labels"."""
 
 from __future__ import annotations
 
