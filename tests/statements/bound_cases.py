@@ -4,10 +4,18 @@ Z is standard normal, A = g_s(Z), T = g_t with g_t(x) = sinh(t arcsinh x), and M
 densities. Everything is an integral over Z.
 """
 
+import itertools
+
 import numpy as np
+import pytest
 from scipy import integrate, stats
 
 from lrmf.theory import gaussian
+
+#: How far T and A bend.
+tails = pytest.mark.parametrize(
+    ("t", "s"), list(itertools.product([0.5, 0.8, 1.0, 1.3], [0.7, 1.0, 1.5]))
+)
 
 
 def bend(t, x):

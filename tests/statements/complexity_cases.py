@@ -2,10 +2,14 @@
 
 import numpy as np
 from numpy.polynomial import legendre
+from scipy import stats
 
 from lrmf.theory import gaussian
 
 NODES, NODE_WEIGHTS = legendre.leggauss(200)
+
+STANDARD = stats.multivariate_normal(np.zeros(2))
+MEAN_B, COV_B = np.array([1.0, -0.5]), np.array([[1.5, 0.4], [0.4, 0.7]])
 
 
 def moments_of(x, weights):

@@ -71,15 +71,21 @@ def source_log_density(flow, target, x):
     return target.logpdf(y) + log_det
 
 
+def aligned(backend, d, seed):
+    """A flow, a target, and points of the domain that the flow aligns with it."""
+    flow = random_realnvp(backend, d, seed)
+    target = stats.multivariate_normal(np.zeros(d), np.eye(d))
+    x, _ = flow.inverse(target.rvs(size=200, random_state=seed))
+    return flow, target, x
+
+
 @pytest.mark.statement("prop-align-coset")
 @backends
 @pytest.mark.parametrize("d", [2, 3, 5])
 @seeds
 def test_a_symmetry_after_an_aligning_flow_aligns(seed, d, backend, record_property):
-    flow = random_realnvp(backend, d, seed)
-    target = stats.multivariate_normal(np.zeros(d), np.eye(d))
+    flow, target, x = aligned(backend, d, seed)
     symmetry = affine_flow(backend, orthogonal(d, seed), np.zeros(d))
-    x, _ = flow.inverse(target.rvs(size=200, random_state=seed))
     y, first = flow.forward(x)
     z, second = symmetry.forward(y)
     error = largest(source_log_density(flow, target, x) - target.logpdf(z) - first - second)
@@ -93,10 +99,8 @@ def test_a_symmetry_after_an_aligning_flow_aligns(seed, d, backend, record_prope
 @pytest.mark.parametrize("d", [2, 3, 5])
 @seeds
 def test_the_symmetry_moves_to_the_source(seed, d, backend, record_property):
-    flow = random_realnvp(backend, d, seed)
-    target = stats.multivariate_normal(np.zeros(d), np.eye(d))
+    flow, target, x = aligned(backend, d, seed)
     symmetry = affine_flow(backend, orthogonal(d, seed), np.zeros(d))
-    x, _ = flow.inverse(target.rvs(size=200, random_state=seed))
     y, first = flow.forward(x)
     z, second = symmetry.forward(y)
     # R = T⁻¹ ∘ S ∘ T is a symmetry of A, and T ∘ R = S ∘ T.
@@ -125,10 +129,8 @@ def test_all_solutions_are_a_coset_on_both_sides(seed):
 @pytest.mark.parametrize("d", [2, 3, 5])
 @seeds
 def test_a_map_that_is_no_symmetry_spoils_the_alignment(seed, d, backend):
-    flow = random_realnvp(backend, d, seed)
-    target = stats.multivariate_normal(np.zeros(d), np.eye(d))
+    flow, target, x = aligned(backend, d, seed)
     stretch = affine_flow(backend, np.diag(np.r_[2.0, 0.5, np.ones(d - 2)]), np.zeros(d))
-    x, _ = flow.inverse(target.rvs(size=200, random_state=seed))
     y, first = flow.forward(x)
     z, second = stretch.forward(y)
     assert largest(source_log_density(flow, target, x) - target.logpdf(z) - first - second) > 0.5

@@ -2,7 +2,18 @@
 
 import numpy as np
 import pytest
-from complexity_cases import loss_of, misfit, moments_of, skewed, two_moments
+from complexity_cases import (
+    COV_B,
+    MEAN_B,
+    NODE_WEIGHTS,
+    NODES,
+    STANDARD,
+    loss_of,
+    misfit,
+    moments_of,
+    skewed,
+    two_moments,
+)
 from flow_cases import affine_flow, grid, jacobian, realnvp
 from numpy.polynomial import legendre
 from scipy import integrate, optimize, stats
@@ -14,11 +25,6 @@ BACKENDS = ("jax", "tfp")
 
 seeds = pytest.mark.parametrize("seed", SEEDS)
 backends = pytest.mark.parametrize("backend", BACKENDS)
-
-NODES, NODE_WEIGHTS = legendre.leggauss(200)
-
-STANDARD = stats.multivariate_normal(np.zeros(2))
-MEAN_B, COV_B = np.array([1.0, -0.5]), np.array([[1.5, 0.4], [0.4, 0.7]])
 
 
 # exm-complexity-quadratic

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from flow_cases import normal
 
-import lrmf
 from lrmf.theory import gaussian
 
 SEEDS = range(3)
@@ -97,9 +97,8 @@ def faded(d, seed, s):
 @cases
 def test_faded_data_are_more_likely_and_far_away(backend, d, seed, s, record_property):
     mean, cov, x, x_s = faded(d, seed, s)
-    arrays = gaussian.density_arrays(mean, cov)
-    normal = lrmf.get_backend(backend).density(lrmf.Gaussian(), arrays, dtype="float64")
-    more = normal.log_prob(x_s).mean() - normal.log_prob(x).mean()
+    density = normal(backend, mean, cov)
+    more = density.log_prob(x_s).mean() - density.log_prob(x).mean()
     error = abs(more / (d / 2 * (1 - s**2)) - 1)
     distance = gaussian.distance(
         x_s.mean(axis=0), np.cov(x_s.T, bias=True), x.mean(axis=0), np.cov(x.T, bias=True)
@@ -114,6 +113,5 @@ def test_faded_data_are_more_likely_and_far_away(backend, d, seed, s, record_pro
 @cases
 def test_data_that_are_spread_out_are_less_likely(backend, d, seed):
     mean, cov, x, x_s = faded(d, seed, 1.5)
-    arrays = gaussian.density_arrays(mean, cov)
-    normal = lrmf.get_backend(backend).density(lrmf.Gaussian(), arrays, dtype="float64")
-    assert normal.log_prob(x_s).mean() < normal.log_prob(x).mean()
+    density = normal(backend, mean, cov)
+    assert density.log_prob(x_s).mean() < density.log_prob(x).mean()
