@@ -62,7 +62,8 @@ def compute(
 ) -> tuple[Numbers, Arrays]:
     """Fit a density to B, then T in each way at each learning rate, and judge on held-out points.
 
-    All ways start from the same arrays and see the same minibatches of A.
+    All ways start from the same arrays. Minibatches of both sides come from one generator, so those
+    of A are the same where B's are drawn, too: not in the frozen fit after its first chunk.
     """
     backend = lrmf.get_backend("jax")
     train, test = (lrmf.data.moons(seed=s) for s in (seed, seed + HELD_OUT))
