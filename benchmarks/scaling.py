@@ -102,24 +102,20 @@ def judge(n: int) -> dict[str, Any]:
     }
 
 
-def steps_on_devices(count: int, seconds: float) -> dict[str, Any]:
-    """Steps a second in JAX with each batch divided over `count` devices."""
+def steps_on_devices(count: int, seconds: float, **workload: int) -> dict[str, Any]:
+    """Steps a second in JAX with each batch divided over `count` devices, `WIDE` by default."""
     from benchmarks.peers import PEERS, ours
     from benchmarks.workload import Workload
 
-    workload = Workload(**WIDE)
+    work = Workload(**WIDE | workload)
     peer = ours.build(
-        workload,
-        arrays=workload.initial_arrays(),
-        data=workload.data(),
-        backend="jax",
-        devices=count,
+        work, arrays=work.initial_arrays(), data=work.data(), backend="jax", devices=count
     )
     rng, chunk = np.random.default_rng(0), PEERS["lrmf-jax"].chunk // 10
-    peer.step(workload.batches(chunk, rng))
+    peer.step(work.batches(chunk, rng))
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds or not steps:
-        losses = peer.step(workload.batches(chunk, rng))
+        losses = peer.step(work.batches(chunk, rng))
         steps += chunk
     spent = time.perf_counter() - start
     if not np.isfinite(losses).all():
@@ -166,7 +162,10 @@ def _serve(what: str, *arguments: str) -> dict[str, Any]:
         # JAX reads it when it is first imported; where there are GPUs it changes nothing.
         flag = f"--xla_force_host_platform_device_count={arguments[0]}"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
-        return steps_on_devices(int(arguments[0]), float(arguments[1]))
+        count, seconds, *sizes = arguments
+        return steps_on_devices(
+            int(count), float(seconds), **dict(zip(WIDE, map(int, sizes), strict=bool(sizes)))
+        )
     if what == "judge":
         return judge(int(arguments[0]))
     return transform("jax" if arguments[0] == "jax" else "tfp")

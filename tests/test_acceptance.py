@@ -1,12 +1,10 @@
 """What the library must reach on moons at its defaults, for a few of the seeds of the saved run."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import optimised
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -41,19 +39,11 @@ def judged(*arguments):
 
     So fits share what they compiled, as a user's do.
     """
-    here = Path(__file__)
-    code = (
-        f"import json, {here.stem} as tests\n"
+    printed = optimised.run(
+        f"import json, {Path(__file__).stem} as tests\n"
         f"print(json.dumps([tests.judge(**options) for options in {arguments!r}]))"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    folders = [here.parents[1], here.parent]
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, folders))
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout.splitlines()[-1])
+    results = json.loads(printed.splitlines()[-1])
     print(*(found["report"] for found in results), sep="\n")
     return results
 

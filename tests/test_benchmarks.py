@@ -278,9 +278,9 @@ class TestScaling:
         assert found["decision"] in ("aligned", "not aligned", "not decided")
         assert found["seconds"] > 0
 
-    def test_devices_do_the_work_of_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scaling, "WIDE", {"hidden": 8, "batch": 32})
-        assert scaling.steps_on_devices(1, 0.01)["steps_per_second"] > 0
+    def test_devices_do_the_work_of_one(self) -> None:
+        found = scaling.steps_on_devices(1, 0.01, hidden=8, batch=32)
+        assert found["steps_per_second"] > 0
         losses = []
         for devices in (None, 1):
             peer = ours.build(
@@ -296,7 +296,7 @@ class TestScaling:
             scaling.steps_on_devices(99, 0.01)
 
     def test_several_devices_in_a_process_of_their_own(self) -> None:
-        found = scaling._child("devices", "2", "0.01")
+        found = scaling._child("devices", "2", "0.01", "8", "32")
         assert found["steps_per_second"] > 0
 
 

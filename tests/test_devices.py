@@ -20,7 +20,7 @@ from lrmf.fitting import FitConfig
 SETTINGS = {
     "transform": lrmf.RealNVP(blocks=2, hidden=(8,)),
     "density": lrmf.Gaussian(),
-    "steps": 300,
+    "steps": 200,
     "private_steps": 100,
     "refit_steps": 100,
     "batch_size": 64,
@@ -103,10 +103,11 @@ def two_processes(folder, **options):
         code = (
             "import jax\n"
             'jax.config.update("jax_cpu_collectives_implementation", "gloo")\n'
-            f'jax.distributed.initialize("{address}", 2, {k}, heartbeat_timeout_seconds=10)\n'
+            f'jax.distributed.initialize("{address}", 2, {k}, heartbeat_timeout_seconds=3, '
+            "shutdown_timeout_seconds=3)\n"
             + call(folder / f"process_{k}.json", devices="all", **own)
         )
-        processes.append(start(code, XLA_FLAGS=""))
+        processes.append(start(code))
     return processes
 
 
@@ -133,7 +134,8 @@ def test_two_devices_of_one_process_learn_what_one_learns(alone, tmp_path):
         + call(tmp_path / "saved.json", devices="all", checkpoint=str(tmp_path / "fit.ckpt"))
         + f"\n{Path(__file__).stem}.check_others()"
     )
-    process = start(code, XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
+    process = start(code, XLA_FLAGS=flags)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert_same(json.loads((tmp_path / "two.json").read_text()), alone)
@@ -154,7 +156,7 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_from_their_checkpoi
 
 
 def test_a_killed_process_ends_the_other_with_an_error(tmp_path):
-    first, second = two_processes(tmp_path, kill_at=1000, steps=1_000_000)
+    first, second = two_processes(tmp_path, kill_at=200, steps=1_000_000, private_steps=0)
     try:
         second.communicate(timeout=60)
         assert second.returncode == -signal.SIGKILL

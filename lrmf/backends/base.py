@@ -313,8 +313,11 @@ class Backend(OneProcess, ABC):
         chunk: a new number of points compiles nothing, and memory does not grow with it. An
         adaptive solver chooses its steps for a chunk.
         """
-        if len(x) == 0 or method.endswith("_evaluations"):
+        if method.endswith("_evaluations"):
             return self.call_rows(method, spec, arrays, x, dtype)
+        if len(x) == 0:  # what one point would have, without the point
+            one = self.call_numpy(method, spec, arrays, np.zeros((1, *x.shape[1:])), dtype)
+            return tuple(y[:0] for y in one) if isinstance(one, tuple) else one[:0]
         results = []
         for start in range(0, len(x), ROWS[-1]):
             chunk = x[start : start + ROWS[-1]]

@@ -99,17 +99,22 @@ def test_linear_discriminators_do_not_reach_the_divergence(seed):
 BEADS = ((-1.5, 0.6), (1.0, 0.8))
 
 
+def log_normal(y, mean, log_scale):
+    """What SciPy gives, in a tenth of the time: the integrals ask point by point."""
+    return -0.5 * ((y - mean) * np.exp(-log_scale)) ** 2 - log_scale - 0.5 * np.log(2 * np.pi)
+
+
 def log_target(y):
-    return special.logsumexp([stats.norm.logpdf(y, m, s) for m, s in BEADS], axis=0) - np.log(2)
+    return np.logaddexp(*(log_normal(y, m, np.log(s)) for m, s in BEADS)) - np.log(2)
 
 
 def log_moved(y, shift, log_scale):
-    return stats.norm.logpdf(y, shift, np.exp(log_scale))
+    return log_normal(y, shift, log_scale)
 
 
 def expectation(function):
     value, _ = integrate.quad(
-        lambda a: stats.norm.pdf(a) * function(a), -12, 12, limit=400, epsabs=1e-12
+        lambda a: np.exp(log_normal(a, 0.0, 0.0)) * function(a), -12, 12, limit=400, epsabs=1e-12
     )
     return value
 

@@ -99,9 +99,14 @@ class OnTheLine:
             return np.inf
         return (
             -self.weights @ np.log(slope)
-            - self.weights @ stats.norm.logpdf(self.values @ coefficients, mean, std)
-            - stats.norm.logpdf(self.b, mean, std).mean()
+            - self.weights @ self.log_density(self.values @ coefficients, mean, std)
+            - self.log_density(self.b, mean, std).mean()
         )
+
+    @staticmethod
+    def log_density(x, mean, std):
+        """That of N(mean, std²), without what SciPy checks: a search asks a million times."""
+        return -0.5 * ((x - mean) / std) ** 2 - np.log(std) - 0.5 * np.log(2 * np.pi)
 
     def in_new_coordinates(self, z):
         return self.loss(z[:-2] / z[-1], z[-2] / z[-1], 1 / z[-1])

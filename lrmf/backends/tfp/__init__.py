@@ -103,8 +103,9 @@ class TFPBackend(Backend):
     ) -> Any:
         tensor = self.asarray(x, dtype)
         # A foreign model computes with its variables, one call at a time; and a graph would be
-        # traced for each new number of rows.
-        if variables(spec) is not None or len(x) not in ROWS:
+        # traced for each new number of rows, which a count of evaluations is worth.
+        counts = method.endswith("_evaluations")
+        if variables(spec) is not None or not (counts or len(x) in ROWS):
             result = self.call(method, spec, arrays, tensor)
         else:
             named = {name: tf.convert_to_tensor(value, dtype) for name, value in arrays.items()}
