@@ -187,9 +187,10 @@ def test_another_variance_or_a_smaller_gap_changes_the_order():
 def best_weights(components, steps=1500):
     """EM for the weights of fixed components, log-densities (n, k): a family with all mixtures."""
     weights = np.full(components.shape[1], 1 / components.shape[1])
+    densities = np.exp(components - components.max(axis=1, keepdims=True))
     for _ in range(steps):
-        joint = components + np.log(weights)
-        weights = np.exp(joint - logsumexp(joint, axis=1, keepdims=True)).mean(axis=0) + 1e-300
+        joint = densities * weights
+        weights = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0) + 1e-300
     return weights
 
 
