@@ -162,7 +162,7 @@ def _serve(what: str, *arguments: str) -> dict[str, Any]:
         # JAX reads it when it is first imported; where there are GPUs it changes nothing.
         flag = f"--xla_force_host_platform_device_count={arguments[0]}"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
-        count, seconds, *sizes = arguments
+        count, seconds, *sizes = arguments  # those of `WIDE`, in its order
         return steps_on_devices(
             int(count), float(seconds), **dict(zip(WIDE, map(int, sizes), strict=bool(sizes)))
         )

@@ -315,18 +315,15 @@ class Backend(OneProcess, ABC):
         """
         if method.endswith("_evaluations"):
             return self.call_rows(method, spec, arrays, x, dtype)
-        if len(x) == 0:  # what one point would have, without the point
-            one = self.call_numpy(method, spec, arrays, np.zeros((1, *x.shape[1:])), dtype)
-            return tuple(y[:0] for y in one) if isinstance(one, tuple) else one[:0]
-        results = []
-        for start in range(0, len(x), ROWS[-1]):
-            chunk = x[start : start + ROWS[-1]]
+        results, points = [], x if len(x) else np.zeros((1, *x.shape[1:]))
+        for start in range(0, len(points), ROWS[-1]):
+            chunk = points[start : start + ROWS[-1]]
             n = len(chunk)
             rows = next(rows for rows in ROWS if n <= rows)
             padded = chunk if n == rows else chunk[np.arange(rows) % n]
             result = self.call_rows(method, spec, arrays, padded, dtype)
             results.append([y[:n] for y in (result if isinstance(result, tuple) else (result,))])
-        joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+        joined = tuple(np.concatenate(parts)[: len(x)] for parts in zip(*results, strict=True))
         return joined if len(joined) > 1 else joined[0]
 
     @abstractmethod
