@@ -16,8 +16,11 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 @pytest.mark.slow
 def test_example_aligns_and_its_picture_is_drawn(tmp_path):
     printed = optimised.run(
+        "import warnings\n"
         "from pathlib import Path\n"
         "from book.machinery import picture\n"
+        'warnings.simplefilter("error")\n'
+        'warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation")\n'
         "names = picture.run_example()\n"
         'assert names["moved"].shape == names["test"].source.shape\n'
         f"picture.draw(names, Path({str(tmp_path)!r}) / 'picture.png')"

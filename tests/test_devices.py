@@ -90,8 +90,8 @@ def call(path, **options):
     return f"{Path(__file__).stem}.fit({str(path)!r}, **{options!r})"
 
 
-def two_processes(folder, **options):
-    """Two processes that fit together over gloo, each with one device."""
+def two_processes(folder, *, patience=100, **options):
+    """Two processes that fit together over gloo, and wait so many seconds for each other."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -103,8 +103,8 @@ def two_processes(folder, **options):
         code = (
             "import jax\n"
             'jax.config.update("jax_cpu_collectives_implementation", "gloo")\n'
-            f'jax.distributed.initialize("{address}", 2, {k}, heartbeat_timeout_seconds=3, '
-            "shutdown_timeout_seconds=3)\n"
+            f'jax.distributed.initialize("{address}", 2, {k}, '
+            f"heartbeat_timeout_seconds={patience}, shutdown_timeout_seconds={patience})\n"
             + call(folder / f"process_{k}.json", devices="all", **own)
         )
         processes.append(start(code))
@@ -156,7 +156,9 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_from_their_checkpoi
 
 
 def test_a_killed_process_ends_the_other_with_an_error(tmp_path):
-    first, second = two_processes(tmp_path, kill_at=200, steps=1_000_000, private_steps=0)
+    first, second = two_processes(
+        tmp_path, patience=10, kill_at=200, steps=1_000_000, private_steps=0
+    )
     try:
         second.communicate(timeout=60)
         assert second.returncode == -signal.SIGKILL

@@ -328,7 +328,7 @@ class TestManyRows:
         for n in ROWS:
             model.log_prob(points(n))
         compiled = _compiled_call._cache_size()
-        for n in (1, 7, 300, 5000):
+        for n in (0, 1, 7, 300, 5000):
             model.log_prob(points(n))
         assert _compiled_call._cache_size() == compiled
 

@@ -129,8 +129,7 @@ def test_no_corner_of_the_ranges_raises_or_warns(name):
 @every
 def test_far_states_can_be_drawn_and_described(name):
     explorer, state_type, _ = CASES[name]
-    first, *_, last = corners(state_type)
-    states = [first, last, *random_states(state_type, 2)]
+    states = [*list(corners(state_type))[::21], *random_states(state_type, 2)]
     for state in states:
         made = explorer(**dataclasses.asdict(state))
         assert made.state == state

@@ -313,7 +313,7 @@ class Backend(OneProcess, ABC):
         chunk: a new number of points compiles nothing, and memory does not grow with it. An
         adaptive solver chooses its steps for a chunk.
         """
-        if method.endswith("_evaluations"):
+        if method.endswith("_evaluations") or not (len(x) or isinstance(spec, Spec)):
             return self.call_rows(method, spec, arrays, x, dtype)
         results, points = [], x if len(x) else np.zeros((1, *x.shape[1:]))
         for start in range(0, len(points), ROWS[-1]):

@@ -37,8 +37,8 @@ SHARED = [
     Mutant(
         "rows: every chunk starts at the first point",
         file="lrmf/backends/base.py",
-        old="chunk = x[start : start + ROWS[-1]]",
-        new="chunk = x[: min(len(x) - start, ROWS[-1])]",
+        old="chunk = points[start : start + ROWS[-1]]",
+        new="chunk = points[: min(len(points) - start, ROWS[-1])]",
         tests=ROWS,
     ),
     Mutant(
