@@ -17,6 +17,8 @@ export TQDM_DISABLE := 1
 # Two test workers or notebooks run at a time; threads of BLAS in each of them get in their way (a
 # fit whose stages are threads themselves took 3.0 s in place of 0.6).
 export OPENBLAS_NUM_THREADS ?= 1
+# Nor do those of OpenMP, which spin while they wait: boosted trees on a page took 110 s.
+export OMP_NUM_THREADS ?= 1
 # What JAX compiled is shared by test workers, notebooks and the book, and kept for the next time.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/_build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0

@@ -14,7 +14,7 @@ from complexity_cases import (
     skewed,
     two_moments,
 )
-from flow_cases import affine_flow, grid, jacobian, realnvp
+from flow_cases import affine_flow, grid, jacobian, log_normal, realnvp
 from numpy.polynomial import legendre
 from scipy import integrate, optimize, stats
 
@@ -99,14 +99,9 @@ class OnTheLine:
             return np.inf
         return (
             -self.weights @ np.log(slope)
-            - self.weights @ self.log_density(self.values @ coefficients, mean, std)
-            - self.log_density(self.b, mean, std).mean()
+            - self.weights @ log_normal(self.values @ coefficients, mean, std)
+            - log_normal(self.b, mean, std).mean()
         )
-
-    @staticmethod
-    def log_density(x, mean, std):
-        """That of N(mean, std²), without what SciPy checks: a search asks a million times."""
-        return -0.5 * ((x - mean) / std) ** 2 - np.log(std) - 0.5 * np.log(2 * np.pi)
 
     def in_new_coordinates(self, z):
         return self.loss(z[:-2] / z[-1], z[-2] / z[-1], 1 / z[-1])
