@@ -110,6 +110,7 @@ def record(tmp_path, monkeypatch):
         recorder = Recorder(["lem-one", "lem-two"])
         config = str(ROOT / "pyproject.toml")
         options = ["-q", "-p", "no:cacheprovider", "-c", config, "--rootdir", str(tmp_path)]
+        options += ["-p", "no:unraisableexception"]  # collects the garbage of all other tests
         with monkeypatch.context() as patch:
             # Where the recorder believes the project to be.
             patch.setattr("book.results.statements.__main__.ROOT", tmp_path)

@@ -66,7 +66,8 @@ RATES = (2e-4, 5e-4, 2e-3, 5e-3, 1e-2, 2e-2)
 #: stiff there, and a fit takes over ten times the processor time of one of coupling flows.
 BEYOND = {"back to back ffjord": (5e-2,)}
 #: What the search chose: the smallest Chamfer distance of held-out points. (Their sliced
-#: Wasserstein distance is about as small for a field that hardly moves as for one that arrives.)
+#: Wasserstein distance is about as small for a field that goes half the way as for one that
+#: arrives.)
 CHOSEN: dict[str, float] = {
     "lrmf realnvp": 5e-3,
     "lrmf spline": 2e-3,
