@@ -311,7 +311,7 @@ class Backend(OneProcess, ABC):
 
         Points go through in chunks of one of two sizes, `ROWS`, padded with points of the same
         chunk: a new number of points compiles nothing, and memory does not grow with it. An
-        adaptive solver chooses its steps for a chunk.
+        adaptive solver chooses its steps for a chunk. No rows go as one.
         """
         if method.endswith("_evaluations") or not (len(x) or isinstance(spec, Spec)):
             return self.call_rows(method, spec, arrays, x, dtype)
@@ -322,7 +322,7 @@ class Backend(OneProcess, ABC):
             rows = next(rows for rows in ROWS if n <= rows)
             padded = chunk if n == rows else chunk[np.arange(rows) % n]
             result = self.call_rows(method, spec, arrays, padded, dtype)
-            results.append([y[:n] for y in (result if isinstance(result, tuple) else (result,))])
+            results.append(result if isinstance(result, tuple) else (result,))
         joined = tuple(np.concatenate(parts)[: len(x)] for parts in zip(*results, strict=True))
         return joined if len(joined) > 1 else joined[0]
 

@@ -76,7 +76,7 @@ class FlowMatching:
             keys = jax.random.split(jax.random.key(self.seed), self.steps)
             return jax.lax.scan(step, (arrays, adam.init(arrays)), (*rows, keys))[0][0]
 
-        self._model = nnx.merge(static, learn(arrays))
+        self._model = nnx.merge(static, jax.block_until_ready(learn(arrays)))
         self.parameters_ = sum(x.size for x in jax.tree.leaves(arrays))
         return self
 

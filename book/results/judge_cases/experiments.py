@@ -1,7 +1,7 @@
 """The experiment behind the hard cases of "A judge and its controls".
 
-On each of them some judge by likelihoods of refitted copies was wrong: it called data of one law
-"not aligned", with distances from -2 to 163 nats, or data that differ "aligned".
+On each of them some judge by likelihoods of refitted copies was wrong: it gave data of one law
+distances from -2 to 163 nats, often "not aligned", or called data that differ "aligned".
 """
 
 from __future__ import annotations
