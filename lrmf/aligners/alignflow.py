@@ -39,8 +39,9 @@ class AlignFlow(GameAligner):
 
     **No part of this objective names the map.** Whatever h maps N(0, I) to itself, a rotation or
     anything else, G_A ∘ h has the likelihoods of G_A; where the flows fit, T and G_B ∘ h ∘ G_A⁻¹
-    have the same values before every optimal critic. Which of them a fit finds is decided by where it starts and by the
-    family of the flows. `certificate` judges marginals, and cannot tell either.
+    have the same values before every optimal critic. Which of them a fit finds is decided by where
+    it starts and by the family of the flows. `certificate` judges marginals, and cannot tell
+    either.
 
     Source: Grover, Chute, Shu, Cao and Ermon, AlignFlow: Cycle consistent learning from multiple
     domains via normalizing flows (2020), with λ_A = λ_B.
