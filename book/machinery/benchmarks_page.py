@@ -31,11 +31,16 @@ _NAMES = {
 
 
 def document(folder: Path = RESULTS) -> dict[str, Any]:
-    """The last result file; and the last of each comparison of ``python -m benchmarks.images``.
+    """The last result file, with what was measured by itself.
 
-    Their names are dates.
+    That is the last of each comparison of ``python -m benchmarks.images``, and flow matching
+    (``--output benchmarks/results/matching``) where it is newer. The files' names are dates.
     """
-    found = _read(max(folder.glob("*.json"), key=lambda path: path.name))
+    newest = max(folder.glob("*.json"), key=lambda path: path.name)
+    found = _read(newest)
+    for path in sorted((folder / "matching").glob("*.json")):
+        if path.name > newest.name:
+            found["matching"] = _read(path)["matching"]
     images: dict[str, Any] = {}
     for path in sorted((folder / "images").glob("*.json")):
         run = _read(path)
