@@ -9,7 +9,8 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TQDM_DISABLE", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as under `make`, and for its reason
+for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # as under `make`, and for its reason
+    os.environ.setdefault(_threads, "1")
 # What one worker compiled, the others and the next run find here, as under `make`.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "_build" / "jax")

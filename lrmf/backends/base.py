@@ -311,7 +311,7 @@ class Backend(OneProcess, ABC):
 
         Points go through in chunks of one of two sizes, `ROWS`, padded with points of the same
         chunk: a new number of points compiles nothing, and memory does not grow with it. An
-        adaptive solver chooses its steps for a chunk. No rows go as one.
+        adaptive solver chooses its steps for a chunk. No rows go as one row of zeros.
         """
         if method.endswith("_evaluations") or not (len(x) or isinstance(spec, Spec)):
             return self.call_rows(method, spec, arrays, x, dtype)

@@ -17,8 +17,6 @@ from book.results.judge_calibration.experiments import TOLERANCE, runs
 
 __all__ = ["runs"]
 
-#: The whole takes hours; the chapter's table says what of it has been made.
-COMPLETE = False
 FOLDER = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "scikit-learn")
 
