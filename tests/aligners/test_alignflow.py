@@ -29,7 +29,8 @@ def fit(model):
 
 @pytest.fixture(scope="module")
 def hybrid():
-    return fit(make(likelihood_weight=0.3, shared=lrmf.Affine(), snapshot_every=150))
+        # Of another spec than the flows, or their order would not show.
+    return fit(make(likelihood_weight=0.3, shared=lrmf.Affine(kind="diagonal"), snapshot_every=150))
 
 
 class TestWeights:
@@ -74,7 +75,7 @@ class TestSharedFlow:
         np.testing.assert_array_equal(hybrid.transform(HELD_OUT.source), moved)
         assert len(hybrid.transform_.parts) == 2  # not there and back
         # It has learned something.
-        assert not np.allclose(hybrid.shared_flow_.arrays["matrix"], np.eye(2), atol=0.05)
+        assert np.abs(hybrid.shared_flow_.arrays["log_scale"]).max() > 0.05
 
     def test_saved_with_its_snapshots(self, hybrid, tmp_path):
         hybrid.save(tmp_path / "hybrid.lrmf")

@@ -194,8 +194,11 @@ def test_values_survive_the_wire():
     assert function(np.ones((1, 1))) == pytest.approx(np.tanh(1.0))
     for strange in (Opaque("generator"), object(), np.array(["a"]), 10**30):
         wire.decode(wire.encode(strange))
-    bad = '{"array": "", "dtype": "O", "shape": [0]}'
-    for line in ("{", '{"no": 1}', bad, '{"function": "os", "of": {}}'):
+    arrays = (  # of objects, and of text
+        '{"array": "", "dtype": "O", "shape": [0]}',
+        '{"array": "YQ==", "dtype": "S1", "shape": [1]}',
+    )
+    for line in ("{", '{"no": 1}', *arrays, '{"function": "os", "of": {}}'):
         with pytest.raises(ValueError, match="a line that is no value"):
             wire.decode(line)
 

@@ -68,7 +68,7 @@ MUTANTS = (
         (*GRADING, "-k", "taken_up"),
     ),
     Mutant(
-        "grading: arrays of objects come through the pipe",
+        "grading: arrays of text come through the pipe",
         "lrmf/course/wire.py",
         "        if dtype.kind not in KINDS:\n            raise ValueError",
         "        if dtype.kind == 'V':\n            raise ValueError",
