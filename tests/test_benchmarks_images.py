@@ -125,6 +125,20 @@ def test_paths_of_a_machine_are_not_written_down():
     assert images._without_paths(arguments) == ["--rounds", "2"]
 
 
+def test_flow_matching_that_was_measured_by_itself_counts_where_it_is_newer(tmp_path):
+    whole = {"matching": {"lrmf-jax": 1}, "date": "2026-02-02"}
+    files = {"b.json": whole, "matching/a.json": {"matching": {"lrmf-jax": 0}, "date": "older"}}
+    files["matching/c.json"] = {"matching": {"lrmf-jax": 2}, "date": "newer"}
+    files["matching/d.json"] = {"matching": {}, "date": "of nothing"}
+    (tmp_path / "matching").mkdir()
+    for name, run in files.items():
+        (tmp_path / name).write_text(json.dumps(run))
+    found = benchmarks_page.document(tmp_path)
+    assert found == whole | {"matching": {"lrmf-jax": 2}, "matching_date": "newer"}
+    (tmp_path / "matching" / "c.json").unlink()
+    assert benchmarks_page.document(tmp_path) == whole
+
+
 def test_a_slow_run_is_told_on_the_page_and_misses_its_budget():
     found = benchmarks_page.document()
     document = json.loads(json.dumps(found))

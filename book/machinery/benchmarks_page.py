@@ -39,8 +39,9 @@ def document(folder: Path = RESULTS) -> dict[str, Any]:
     newest = max(folder.glob("*.json"), key=lambda path: path.name)
     found = _read(newest)
     for path in sorted((folder / "matching").glob("*.json")):
-        if path.name > newest.name:
-            found["matching"] = _read(path)["matching"]
+        run = _read(path)
+        if path.name > newest.name and run["matching"]:
+            found |= {"matching": run["matching"], "matching_date": run["date"]}
     images: dict[str, Any] = {}
     for path in sorted((folder / "images").glob("*.json")):
         run = _read(path)
@@ -294,6 +295,8 @@ def _matching(found: Mapping[str, Any]) -> list[str]:
     if len(methods) < 2:
         return []
     runs = len(methods["lrmf-jax"]["lrd"]["runs"])
+    date = found.get("matching_date")
+    by_itself = f" Measured by itself on {date[:10]}, on such a machine." if date else ""
     lines = [
         "## Beside flow matching",
         "",
@@ -303,7 +306,7 @@ def _matching(found: Mapping[str, Any]) -> list[str]:
             "`LRMF`, which has its defaults. Two thousand points a side of the moons, "
             f"{runs} seed{'' if runs == 1 else 's'}: median seconds of the fit with its "
             "compilation, and of moving 2,000 new points; distance and labels (1-NN) of these, "
-            "with the least and the greatest."
+            f"with the least and the greatest.{by_itself}"
         ),
         "",
         "| method (parameters) | fit, s | move, s | lrd, nats | labels |",

@@ -29,7 +29,7 @@ def fit(model):
 
 @pytest.fixture(scope="module")
 def hybrid():
-        # Of another spec than the flows, or their order would not show.
+    # Of another spec than the flows, or their order would not show.
     return fit(make(likelihood_weight=0.3, shared=lrmf.Affine(kind="diagonal"), snapshot_every=150))
 
 
