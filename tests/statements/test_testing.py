@@ -256,16 +256,20 @@ def test_a_difference_that_does_not_shrink_has_another_law(seed):
 
 @pytest.mark.statement("prop-lrd-power", control=True)
 @seeds
-def test_far_apart_a_sample_exaggerates_by_more_than_half_a_parameter(seed):
+def test_far_apart_a_sample_exaggerates_by_more_or_less_than_half_a_parameter(seed):
     rng, n, repeats = np.random.default_rng(seed), 200, 400_000
 
-    def excess_times_n(shift):
-        means = rng.normal([[0.0], [shift]], 1 / np.sqrt(n), (2, repeats))
-        variances = rng.chisquare(n - 1, (2, repeats)) / n
+    def excess_times_n(shift, std=1.0):
+        scales = np.array([[1.0], [std]])
+        means = rng.normal([[0.0], [shift]], scales / np.sqrt(n), (2, repeats))
+        variances = scales**2 * rng.chisquare(n - 1, (2, repeats)) / n
         sample = gaussian.distance_1d(means[0], variances[0] ** 0.5, means[1], variances[1] ** 0.5)
-        return n * (sample.mean() - gaussian.distance_1d(0.0, 1.0, shift, 1.0))
+        return n * (sample.mean() - gaussian.distance_1d(0.0, 1.0, shift, std))
 
     near, middle, far = (excess_times_n(shift) for shift in (0.0, 2.0, 100.0))
+    for std in (2.0, 10.0):
+        expected = 1.5 - (1 + std**4) / (1 + std**2) ** 2
+        assert abs(excess_times_n(0.0, std) - expected) < 0.05
     assert abs(near - 1) < 0.05  # k/2 for k = 2 parameters
     assert abs(middle - 1.4) < 0.15
     assert abs(far - 2) < 0.15
