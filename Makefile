@@ -17,8 +17,9 @@ export TQDM_DISABLE := 1
 # Two test workers or notebooks run at a time; threads of BLAS in each of them get in their way (a
 # fit whose stages are threads themselves took 3.0 s in place of 0.6).
 export OPENBLAS_NUM_THREADS ?= 1
-# So do those of OpenMP, which spin while they wait: boosted trees on a page took 110 s for 5.
-export OMP_NUM_THREADS ?= 1
+# So do those of OpenMP, which spin while they wait: boosted trees on a page took 110 s for 5. (Not
+# of the benchmarks, which have the machine to themselves, and peers with OpenMP.)
+book page test mutants fuzz results: export OMP_NUM_THREADS ?= 1
 # What JAX compiled is shared by test workers, notebooks and the book, and kept for the next time.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/_build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
@@ -132,7 +133,7 @@ address: $(INSTALLED) ## put the repository's address in: make address URL=... B
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure speed, memory and import time; writes a dated JSON file and its page
-	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m book.machinery.benchmarks_page
 
 .PHONY: package
